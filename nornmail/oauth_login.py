@@ -264,12 +264,7 @@ def oauth_provider(name: str) -> OAuthProvider:
 
 
 def discover(issuer: str) -> OAuthProvider:
-    """Read a discovery document: RFC 8414, or that of OpenID Connect.
-
-    Raises:
-        ConfigurationError: there is none, or it is another issuer's.
-        ConnectionLost, Throttled: it cannot be read now.
-    """
+    """Read a discovery document: RFC 8414, or that of OpenID Connect."""
     parts = urlsplit(issuer.rstrip("/"))
     root, path = f"{parts.scheme}://{parts.netloc}", parts.path
     places = (

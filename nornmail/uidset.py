@@ -182,11 +182,7 @@ class UidSet:
 
     @classmethod
     def parse(cls, text: str) -> UidSet:
-        """The set that ``str`` wrote; also any IMAP set without ``*``.
-
-        Raises:
-            ValueError: the text is not such a set.
-        """
+        """The set that ``str`` wrote; also any IMAP set without ``*``."""
         made = cls()
         lows, highs = made._lows, made._highs
         unordered: list[tuple[int, int]] = []

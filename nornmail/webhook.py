@@ -194,11 +194,7 @@ def signed_headers(
 
 
 def check_answer(answer: HttpResponse, now: float) -> None:
-    """Turn an answer into the outcome of an attempt; return for success.
-
-    Raises:
-        Reject, Defer, NornmailError: as :meth:`Webhook.__call__`.
-    """
+    """Turn an answer into the outcome of an attempt; return for success."""
     if 200 <= answer.status <= 299:
         return
     text = " ".join(answer.octets[: 4 * LONGEST_SHOWN].decode("utf-8", "replace").split())

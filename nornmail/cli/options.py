@@ -186,11 +186,7 @@ def add_environment(parser: argparse.ArgumentParser) -> None:
 
 
 class Settings:
-    """The settings of arguments, environment and file; the first of them wins.
-
-    Raises:
-        ConfigurationError: the file cannot be read.
-    """
+    """The settings of arguments, environment and file; the first of them wins."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         self._start_from: str | None = getattr(chosen, "start_from", None)

@@ -366,11 +366,7 @@ def add_webhook_hosts(parser: argparse.ArgumentParser) -> None:
 def webhook_of(
     url: str, settings: Settings, allowed: Iterable[str], max_text: int | None = None
 ) -> Webhook:
-    """The webhook of a URL, with the secrets of the environment.
-
-    Raises:
-        ConfigurationError: there is no secret, or the URL is wrong.
-    """
+    """The webhook of a URL, with the secrets of the environment."""
     secret = settings.get(WEBHOOK_SECRET)
     if not secret:
         raise ConfigurationError(

@@ -159,11 +159,7 @@ def _checked_name(name: str, field: str) -> str:
 
 
 def checked_address(address: str, field: str) -> str:
-    """``local@domain`` as it goes on the wire: the domain in ASCII, in lower case where it was not.
-
-    Raises:
-        ComposeError: it is not one address, or cannot be written.
-    """
+    """``local@domain`` as on the wire: the domain in ASCII, in lower case where it was not."""
     if not address:
         raise ComposeError(field, "an empty address")
     if NOT_IN_A_LINE.search(address):

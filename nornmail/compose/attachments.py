@@ -138,11 +138,7 @@ AttachmentSource: TypeAlias = (
 def read_attachments(
     sources: Iterable[AttachmentSource] | AttachmentSource,
 ) -> tuple[OutgoingAttachment, ...]:
-    """The attachments, with their files read. Nothing else in ``compose/`` reads files.
-
-    Args:
-        sources: one or several, see :data:`AttachmentSource`; a text is a path.
-    """
+    """The attachments, with their files read. Nothing else in ``compose/`` reads files."""
     if isinstance(sources, OutgoingAttachment | Attachment | str | os.PathLike) or _is_named(
         sources
     ):
@@ -193,11 +189,7 @@ def _read_file(path: Path) -> OutgoingAttachment:
 
 
 def attachment_entity(attachment: OutgoingAttachment, *, inline: bool = False) -> Entity:
-    """The MIME part of a file, its octets unchanged but for the line ends of an attached message.
-
-    Raises:
-        ComposeError: its name, its type or its Content-ID cannot be written.
-    """
+    """The MIME part of a file, its octets unchanged but for an attached message's line ends."""
     filename = _checked_filename(attachment.filename)
     kind, parameters = _type_of(attachment)
     content = bytes(attachment.content)
@@ -241,11 +233,7 @@ def _in_seven_bits(raw: bytes) -> bytes:
 
 
 def checked_content_id(attachment: OutgoingAttachment) -> str:
-    """The Content-ID, without its brackets.
-
-    Raises:
-        ComposeError: it cannot be named by a ``cid:`` link.
-    """
+    """The Content-ID, without its brackets."""
     content_id = attachment.content_id.removeprefix("<").removesuffix(">")
     if not _CONTENT_ID.fullmatch(content_id):
         why = f"the Content-ID {content_id[:MAX_CONTENT_ID_CHARS]!a} must be of letters, digits, "

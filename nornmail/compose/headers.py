@@ -253,11 +253,7 @@ _NAME = re.compile(rf"[!-9;-~]{{1,{MAX_NAME_OCTETS}}}")
 
 
 def checked_text(value: object, field: str) -> str:
-    """A text for one line of the header, without the blanks around it.
-
-    Raises:
-        ComposeError: it holds a line end or another control character, or is too long.
-    """
+    """A text for one line of the header, without the blanks around it."""
     if not isinstance(value, str):
         raise ComposeError(field, f"{type(value).__name__} is not a str")
     value = value.strip()

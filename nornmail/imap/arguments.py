@@ -24,11 +24,7 @@ _DECODED_RUN = re.compile(rb"&([A-Za-z0-9+,]*)-")
 
 
 def quote(text: str, *, name: str, secret: bool = False) -> bytes:
-    """``text`` as a quoted string (RFC 3501, section 9).
-
-    Raises:
-        ConfigurationError: it holds NUL, CR or LF, or something that is not ASCII.
-    """
+    """``text`` as a quoted string (RFC 3501, section 9)."""
     shown = "****" if secret else text
     if not _UNSENDABLE.isdisjoint(text):
         raise ConfigurationError(name, shown, "must not contain NUL, CR or LF")
@@ -76,12 +72,7 @@ def _decode_run(match: re.Match[bytes]) -> bytes:
 
 
 def flag_list(flags: frozenset[str]) -> bytes:
-    """Flags in parentheses, in a fixed order.
-
-    Raises:
-        ConfigurationError: one is not a flag (RFC 3501: an atom, with a backslash before it or
-            without).
-    """
+    """Flags in parentheses, in a fixed order."""
     for flag in flags:
         if not re.fullmatch(r"\\?[!#$&'+,./0-9:;<=>?@A-Z^_`a-z|}~\[-]+", flag):
             raise ConfigurationError("flag", flag, "an IMAP atom")

@@ -48,11 +48,7 @@ THROTTLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """The meaning of an answer.
-
-    Attributes:
-        wait: seconds that the server asks for, 0.0 where it names none.
-    """
+    """The meaning of an answer."""
 
     kind: ErrorKind
     wait: float = 0.0

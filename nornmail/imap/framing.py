@@ -42,11 +42,7 @@ class ResponseReader:
         self.begin(budget)
 
     def begin(self, budget: CommandBudget, line: int | None = None) -> None:
-        """Count anew: what comes from here on is the answer to another command.
-
-        Args:
-            line: the octets of a line, if fewer than usual.
-        """
+        """Count anew: what comes from here on is the answer to another command."""
         self._budget = budget
         self._line_limit = min(line or self._limits.line, self._limits.line)
         self._octets = 0

@@ -76,11 +76,7 @@ class Selected:
 
 
 def selected(mailbox: str, result: CommandResult, *, examined: bool) -> Selected:
-    """The answer to SELECT or EXAMINE; the last response of a kind counts.
-
-    Raises:
-        ProtocolError: the server did not say how many messages there are (RFC 3501, 6.3.1).
-    """
+    """The answer to SELECT or EXAMINE; the last response of a kind counts."""
     exists: int | None = None
     codes: dict[str, str] = {"READ-ONLY": ""} if examined else {}
     for response in result.untagged:

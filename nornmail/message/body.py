@@ -58,11 +58,7 @@ class Segment:
 
 
 class Body:
-    """The shown segments of a message, in order, and its attachments.
-
-    Attributes:
-        attached: each attached part and whether it is shown within the text (``is_inline``).
-    """
+    """The shown segments of a message, in order, and its attachments."""
 
     def __init__(self, note: Note = ignore) -> None:
         self.segments: list[Segment] = []

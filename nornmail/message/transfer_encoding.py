@@ -76,11 +76,7 @@ def encoding_of(field: str) -> str:
 def decode_transfer(
     raw: bytes, encoding: str, note: Note = ignore, start: int = 0, end: int | None = None
 ) -> bytes:
-    """The content of a part, decoded without a copy of what is in front of it.
-
-    Returns:
-        As much as can be decoded; with an unknown encoding, the body itself.
-    """
+    """The content of a part, decoded without a copy of what is in front of it."""
     end = len(raw) if end is None else end
     if encoding == "base64":
         return _decode_body(raw, start, end, note)

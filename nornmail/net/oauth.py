@@ -275,11 +275,7 @@ def locked(path: str, clock: Clock) -> Iterator[None]:
 
 
 def write_token_file(path: str, record: TokenRecord) -> None:
-    """Replace a token file, durably: a crash leaves the old or the new one.
-
-    Raises:
-        OSError: it cannot be written; the old file is as it was.
-    """
+    """Replace a token file, durably: a crash leaves the old or the new one."""
     octets = json.dumps(asdict(record), indent=1).encode() + b"\n"
     Files().replace_whole(path, path + TEMPORARY, [octets])
 
@@ -299,21 +295,12 @@ def request_renewal(record: TokenRecord) -> Grant:
 
 
 def request_token(record: TokenRecord, form: Mapping[str, str]) -> Grant:
-    """Ask the provider of a record for tokens.
-
-    Raises:
-        AuthenticationFailed: refused; the error names the command to run.
-        ConnectionLost, Throttled: trouble that passes.
-    """
+    """Ask the provider of a record for tokens."""
     return grant_of(record, ask_provider(record, form), Redactor(*form.values()))
 
 
 def ask_provider(record: TokenRecord, form: Mapping[str, str], url: str = "") -> dict[str, Any]:
-    """Send a form as this record's client; return the JSON object, be it an error or not.
-
-    Raises:
-        ConnectionLost, Throttled: trouble that passes.
-    """
+    """Send a form as this record's client; return the JSON object, be it an error or not."""
     headers = {}
     filled = {**form, "client_id": record.client_id}
     if record.client_secret and record.basic_auth:
@@ -328,12 +315,7 @@ def ask_provider(record: TokenRecord, form: Mapping[str, str], url: str = "") ->
 
 
 def grant_of(record: TokenRecord, answer: Mapping[str, Any], redact: Redactor) -> Grant:
-    """The tokens in a provider's answer.
-
-    Raises:
-        AuthenticationFailed: it is a refusal; the error names the command to run.
-        ConnectionLost, Throttled: trouble that passes.
-    """
+    """The tokens in a provider's answer."""
     if "error" in answer:
         redact.hide(record.client_secret, record.access_token, record.refresh_token)
         raise refusal(answer, record.login, redact)

@@ -54,11 +54,7 @@ class Mechanism:
 
 
 class Responder:
-    """Answers the challenges of one login.
-
-    Attributes:
-        refusal: the challenge that came after the last message; ``""`` if none did.
-    """
+    """Answers the challenges of one login."""
 
     def __init__(self, mechanism: Mechanism) -> None:
         self._messages = mechanism.encoded()

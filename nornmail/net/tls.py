@@ -72,11 +72,7 @@ class Endpoint:
     tls_advice: str
 
     def context(self) -> ssl.SSLContext:
-        """A TLS context that always checks the certificate and the host's name.
-
-        Raises:
-            ConfigurationError: ``ca_file`` cannot be read, or holds no certificate.
-        """
+        """A TLS context that always checks the certificate and the host's name."""
         try:
             return ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError) as error:
@@ -86,11 +82,7 @@ class Endpoint:
 
 
 class Unreachable(OSError):
-    """No address of a host took the connection.
-
-    Attributes:
-        failures: each address that was tried, with its error.
-    """
+    """No address of a host took the connection."""
 
     def __init__(self, failures: Collection[tuple[str, OSError]]) -> None:
         super().__init__("no address of the host answers")
@@ -158,11 +150,7 @@ class Abort:
             self._sock = None
 
     def wait(self, socks: Collection[socket.socket], seconds: float) -> list[socket.socket]:
-        """As :func:`wait_for_any`.
-
-        Raises:
-            ConnectionLost: it was aborted.
-        """
+        """As :func:`wait_for_any`."""
         try:
             ready = wait_for_any(socks, seconds, self._waker)
         finally:
@@ -267,11 +255,7 @@ def resolve(
     remaining: Remaining,
     wait: Callable[[Collection[socket.socket], float], list[socket.socket]] = wait_for_any,
 ) -> list[tuple[Any, ...]]:
-    """The addresses of a host as the system has them, within the time that remains.
-
-    Raises:
-        OSError: the name cannot be resolved, or not in time.
-    """
+    """The addresses of a host as the system has them, within the time that remains."""
 
     def look() -> None:
         wait((), 0.0)
@@ -366,11 +350,7 @@ def wrap(
     remaining: Remaining,
     abort: Abort,
 ) -> ssl.SSLSocket:
-    """The same connection inside TLS. The socket is closed on every error.
-
-    Raises:
-        ConnectionLost: the handshake failed or the certificate is not to be trusted.
-    """
+    """The same connection inside TLS. The socket is closed on every error."""
     try:
         sock.settimeout(remaining())
         # The handshake is a step of its own, so that it can be aborted.

@@ -127,11 +127,7 @@ _CANDIDATES = 10
 def note_bounce(
     store: StateStore, outboxes: Sequence[str], message: Message, *, now: float
 ) -> list[OutboxBounced]:
-    """Record what a delivery report says about messages of a store; other mail is ignored.
-
-    Raises:
-        StoreError: the store cannot be used.
-    """
+    """Record what a delivery report says about messages of a store; other mail is ignored."""
     if not outboxes or message.bounce is None:
         return []
     events = []

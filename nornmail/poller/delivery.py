@@ -274,11 +274,7 @@ class Delivery:
         self.schedule.add(job, order_key(message, self.order_by))
 
     def _turn(self, stats: PollStats) -> bool:
-        """Settle the calls that have ended, and start the next ones: all in one commit.
-
-        Returns:
-            Whether a worker has a message.
-        """
+        """Settle the calls that have ended, and start the next ones: all in one commit."""
         if self.pool is None:
             return False
         starting, stop = self._settle_ended(stats)

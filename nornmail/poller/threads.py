@@ -29,11 +29,7 @@ log = logging.getLogger("nornmail.poller")
 
 
 class _Turn:
-    """A thread's turn of a :class:`FairLock`, for as long as its block runs.
-
-    Attributes:
-        came: set when it may enter.
-    """
+    """A thread's turn of a :class:`FairLock`, for as long as its block runs."""
 
     def __init__(self, frame: FrameType) -> None:
         self.thread = threading.get_ident()
@@ -234,11 +230,7 @@ ALREADY_RUNNING = "the poller is running already"
 
 @contextmanager
 def stopped_by(signals: Collection[int], stop: Callable[[], object]) -> Iterator[None]:
-    """A block that the first of these signals stops, and the second one interrupts and ends.
-
-    Raises:
-        NornmailError: this is not the main thread, where Python runs signal handlers.
-    """
+    """A block that the first of these signals stops, and the second one interrupts and ends."""
     signalled = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -354,11 +346,7 @@ class Lifecycle:
         return True
 
     def await_end(self) -> None:
-        """Wait for the end of the body, in whatever thread it runs; not for a group's.
-
-        Raises:
-            HandlerError: a handler waits for the thread that asks.
-        """
+        """Wait for the end of the body, in whatever thread it runs; not for a group's."""
         while self._running and not self._in_group and not self._ended.wait(SYNC_CHECK):
             if self._runner.waits_for_caller():
                 raise HandlerError("a handler must not wait for a thread that closes its poller")
@@ -438,11 +426,7 @@ class Lifecycle:
             self._running = False
 
     def refuse_on_the_event_loop(self, name: str, of: str = "poller") -> None:
-        """Refuse what would block the event loop that a handler may be waiting for.
-
-        Raises:
-            NornmailError: this is that event loop's thread.
-        """
+        """Refuse what would block the event loop that a handler may be waiting for."""
         if self._runner.attached_here():
             raise NornmailError(
                 f"{name}() would block the event loop that the handlers need: use "

@@ -38,7 +38,6 @@ class Wait:
 
     Args:
         renewal: seconds that one IDLE lasts at most.
-        enabled: without it there is no IDLE.
     """
 
     def __init__(self, context: Context, waker: Waker, *, renewal: float, enabled: bool) -> None:

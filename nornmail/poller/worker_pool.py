@@ -221,11 +221,7 @@ class Job:
 
 
 class WorkerPool:
-    """Threads that call handlers; what comes of a call is put on its job.
-
-    Args:
-        wake: called, in a worker's thread, when a call has ended.
-    """
+    """Threads that call handlers; what comes of a call is put on its job."""
 
     def __init__(self, size: int, runner: HandlerRunner, wake: Callable[[], object]) -> None:
         self.size = size

@@ -401,12 +401,7 @@ class DomainRules:
 
 
 def read_domain_rules(direction: str, allow: str | None, block: str | None) -> DomainRules:
-    """The rules of two settings: patterns with commas between them, without regard to case.
-
-    Args:
-        direction: ``"INBOUND"`` or ``"OUTBOUND"``, for errors.
-        allow, block: the settings; ``None`` or nothing but blanks has no patterns.
-    """
+    """The rules of two settings: patterns with commas between them, without regard to case."""
     allowed, blocked = (
         tuple(
             _pattern(f"{direction}_DOMAIN_{name}", part.strip())

@@ -71,11 +71,7 @@ class ReplyReader:
         self._buffer += octets
 
     def next(self) -> Reply | None:
-        """The next whole reply, or ``None`` until more octets came.
-
-        Raises:
-            ProtocolError: a line is not a reply, or is over a limit.
-        """
+        """The next whole reply, or ``None`` until more octets came."""
         while (end := self._buffer.find(b"\n", 0, MAX_REPLY_LINE)) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]

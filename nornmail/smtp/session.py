@@ -246,12 +246,7 @@ def connect(
 
 
 def read_greeting(wire: Wire, redact: Redactor) -> None:
-    """Read the greeting, and learn the server's extensions.
-
-    Raises:
-        ConnectionLost, Throttled, ProtocolError: it refuses connections, for now, or is not an
-            SMTP server.
-    """
+    """Read the greeting, and learn the server's extensions."""
     reply = wire.read_reply()
     text = f"{reply.code} {redact(reply.text)}".rstrip()
     kind = reply_kind(Phase.GREETING, reply)

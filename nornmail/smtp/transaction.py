@@ -138,11 +138,7 @@ class Transaction:
     def run(
         self, parameters: str, before_content: Callable[[tuple[Recipient, ...]], None]
     ) -> Submission:
-        """Submit the message.
-
-        Returns:
-            The replies. Where it is not usable the connection is closed.
-        """
+        """Submit the message."""
         try:
             usable = self._converse(parameters, before_content)
         except ConnectionLost as lost:
@@ -258,11 +254,7 @@ class Transaction:
             return False
 
     def _note(self, phase: Phase, reply: Reply) -> ReplyKind:
-        """Keep a reply as the last one.
-
-        Raises:
-            ProtocolError: it is not an answer to the command.
-        """
+        """Keep a reply as the last one."""
         self._last = (reply.code, self._redact(reply.text))
         kind = reply_kind(phase, reply)
         if kind is ReplyKind.INVALID:

@@ -30,6 +30,10 @@ MIN_RATE: Final = 8 * 1024
 class Wire(smtplib.SMTP):
     """One connection.
 
+    A method that sends or reads raises :class:`~nornmail.errors.ConnectionLost` when the connection
+    is lost or a deadline passes, and :class:`~nornmail.errors.ProtocolError` when what comes is not
+    a reply, or comes out of turn.
+
     Args:
         host: the server's name, which its certificate must have.
         seconds: that a command may take.
@@ -131,12 +135,7 @@ class Wire(smtplib.SMTP):
     # Replies
 
     def read_reply(self) -> Reply:
-        """The next reply.
-
-        Raises:
-            ConnectionLost: the connection is lost, or the reply did not come in time.
-            ProtocolError: it is not a reply.
-        """
+        """The next reply."""
         sock = self._open_socket()
         while (reply := self._reader.next()) is None:
             with map_exceptions("waiting for the reply"):
@@ -148,12 +147,7 @@ class Wire(smtplib.SMTP):
         return reply
 
     def early_reply(self) -> Reply | None:
-        """A reply that came before the command; waits for the rest of one that began.
-
-        Raises:
-            ConnectionLost: the connection is lost.
-            ProtocolError: it is not a reply.
-        """
+        """A reply that came before the command; waits for the rest of one that began."""
         sock = self._open_socket()
         with map_exceptions("before the command"):
             sock.settimeout(0.0)
@@ -175,11 +169,7 @@ class Wire(smtplib.SMTP):
     # TLS
 
     def begin_tls(self, endpoint: Endpoint, context: ssl.SSLContext) -> None:
-        """Continue inside TLS: nothing from before counts any more (RFC 3207, 4.2).
-
-        Raises:
-            ConnectionLost: the handshake failed or the certificate is not to be trusted.
-        """
+        """Continue inside TLS: nothing from before counts any more (RFC 3207, 4.2)."""
         plain = self._open_socket()
         self.sock = wrap(plain, endpoint, context, self.deadline.remaining, self._abort)
         self._reader = ReplyReader()

@@ -25,6 +25,8 @@ BEARERS = {
 }
 """The client's message in each mechanism with a token."""
 
+MECHANISMS = ("PLAIN", "LOGIN", *BEARERS)
+
 
 def encode_sasl(challenge: bytes) -> bytes:
     """A challenge as it is on the wire."""
@@ -36,19 +38,23 @@ def decode_sasl(line: bytes) -> bytes:
     return binascii.a2b_base64(line, strict_mode=True)
 
 
-def plain_credentials(message: bytes) -> tuple[bytes, bytes] | None:
-    """User and password of PLAIN (RFC 4616), None where the message is malformed."""
-    parts = message.split(b"\0")
-    return (parts[1], parts[2]) if len(parts) == 3 else None
+Credentials = tuple[bytes, bytes] | None
+"""User and password, or user and token; None where the message is malformed."""
 
 
-def bearer_credentials(mechanism: str, message: bytes) -> tuple[str, str] | None:
-    """User and token of a mechanism of `BEARERS`, None where the message is malformed."""
+def read_credentials(
+    mechanism: str, initial: bytes | None, ask: Callable[[bytes], bytes]
+) -> Credentials:
+    """The credentials of an exchange: of its initial response, else of answers to challenges."""
+    if mechanism == "LOGIN":  # which no RFC describes
+        user = ask(b"Username:") if initial is None else initial
+        return user, ask(b"Password:")
+    message = ask(b"") if initial is None else initial
+    if mechanism == "PLAIN":  # RFC 4616
+        parts = message.split(b"\0")
+        return (parts[1], parts[2]) if len(parts) == 3 else None
     match = BEARERS[mechanism].fullmatch(message)
-    if match is None:
-        return None
-    user = match[1].replace(b"=2C", b",").replace(b"=3D", b"=")
-    return user.decode("utf-8", "replace"), match[2].decode()
+    return match and (match[1].replace(b"=2C", b",").replace(b"=3D", b"="), match[2])
 
 
 FIRST_UID_VALIDITY = 1000
@@ -131,11 +137,7 @@ class Account:
             return [self._mailboxes[name] for name in order]
 
     def create(self, name: bytes) -> Mailbox:
-        """Make a mailbox and those above it (RFC 3501, 6.3.3).
-
-        Raises:
-            ValueError: it is there, or its name does not begin as all names must.
-        """
+        """Make a mailbox and those above it (RFC 3501, 6.3.3)."""
         with self.lock:
             canonical = self.canonical(name)
             if canonical in self._mailboxes or not canonical:
@@ -158,12 +160,7 @@ class Account:
             return box is not None
 
     def rename(self, old: bytes, new: bytes) -> None:
-        """Rename a mailbox and those below it; INBOX is emptied into the new one and stays.
-
-        Raises:
-            KeyError: ``old`` is not there.
-            ValueError: ``new`` is there already.
-        """
+        """Rename a mailbox and those below it; INBOX is emptied into the new one and stays."""
         with self.lock:
             source, target = self.canonical(old), self.canonical(new)
             box = self._mailboxes[source]

@@ -15,7 +15,7 @@ from nornmail.testing.accounts import Account, to_wire
 from nornmail.testing.connection import Connection
 from nornmail.testing.fault_plan import FaultPlan
 from nornmail.testing.imap.client import Client
-from nornmail.testing.imap.session import COMMANDS, Session
+from nornmail.testing.imap.session import Session
 from nornmail.testing.mailbox import FixedAttributes, Mailbox, StoredMessage
 from nornmail.testing.service import Service
 from nornmail.testing.smtp.session import SmtpSecurity, SmtpServer
@@ -475,7 +475,7 @@ class MailServer(FixedAttributes):
     def _serve(self, conn: Connection) -> None:
         if self._implicit_tls and self._state.tls is not None:
             conn.start_tls(self._state.tls)
-        Session(Client(self._state, conn), COMMANDS).run()
+        Session(Client(self._state, conn)).run()
 
 
 def _octets(message: bytes | str | Message[str, str]) -> bytes:

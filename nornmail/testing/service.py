@@ -18,7 +18,6 @@ class Listener:
     """Accepts connections until it is stopped.
 
     Args:
-        port: the port; 0 is a free one.
         on_connection: called in the accepting thread with each new socket, which it then owns.
     """
 

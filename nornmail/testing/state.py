@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from nornmail.testing.accounts import Account, UnknownName
+from nornmail.testing.accounts import Account, Credentials, UnknownName
 from nornmail.testing.connection import Transcript
 from nornmail.testing.fault_plan import AnyFault, Fault, FaultPlan
 from nornmail.testing.imap.faults import ConnectionLimit, HideUid
@@ -251,9 +251,9 @@ class ServerState:
         except UnicodeDecodeError:
             return None  # no account has such a name or password
 
-    def check_token(self, credentials: tuple[str, str] | None) -> Account | None:
+    def check_token(self, credentials: Credentials) -> Account | None:
         """The account when the token is one of this user's."""
-        user, token = credentials or ("", "")
+        user, token = (part.decode("utf-8", "replace") for part in credentials or (b"", b""))
         account = self.accounts.get(user)
         if account is None or token not in account.tokens:
             return None

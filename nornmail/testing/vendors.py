@@ -413,11 +413,7 @@ VENDORS: dict[str, Profile] = {
 
 
 def profile_of(name: str | None) -> Profile:
-    """The profile of this name, in any case; None is that of the standards.
-
-    Raises:
-        ValueError: the name is unknown; the text has the nearest one, or all.
-    """
+    """The profile of this name, in any case; None is that of the standards."""
     if name is None:
         return PLAIN
     profile = VENDORS.get(name.lower())

@@ -21,11 +21,7 @@ from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
 
 
 class AccountResources:
-    """The pollers behind the interface: one, or those of a group.
-
-    Attributes:
-        several: it is a group, whose inboxes are shown with their accounts.
-    """
+    """The pollers behind the interface: one, or those of a group."""
 
     def __init__(self, polled: Poller | PollerGroup) -> None:
         self._polled = polled

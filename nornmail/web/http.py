@@ -111,9 +111,7 @@ class Request:
             value = int(text)
             if least <= value <= most:
                 return value
-        raise HTTPError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must be a whole number, {least} to {most}"
-        )
+        raise invalid(f"{name} must be a whole number, {least} to {most}")
 
     def text(self, name: str, most: int, *, default: str | None = None) -> str:
         """A text of the body, without blanks around it; ``default`` where it is missing."""
@@ -122,11 +120,9 @@ class Request:
             return default
         if not isinstance(value, str) or not value.strip():
             mistake = "is missing" if value is None else "must be text that is not empty"
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} {mistake}")
+            raise invalid(f"{name} {mistake}")
         if len(value) > most:
-            raise HTTPError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} must have at most {most} characters"
-            )
+            raise invalid(f"{name} must have at most {most} characters")
         return value.strip()
 
     def check_names(self, fields: Collection[str], query: Collection[str]) -> None:
@@ -137,8 +133,7 @@ class Request:
         ):
             if unknown_names := sorted(names.keys() - known):
                 are = f"they are {', '.join(known)}" if known else "there are none"
-                detail = f"there is no {kind} {unknown_names[0][:50]!r}; {are}"
-                raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+                raise invalid(f"there is no {kind} {unknown_names[0][:50]!r}; {are}")
 
 
 def read_request(
@@ -211,11 +206,7 @@ _LONGEST_ESCAPE = 6
 
 
 def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
-    """The body with a name instead of each large file in base64; ``files`` gets them by name.
-
-    Raises:
-        HTTPError: what is left is too large.
-    """
+    """The body with a name instead of each large file in base64; ``files`` gets them by name."""
     spans: list[tuple[int, int, str]] = []
     left = len(octets)
     # No sender can know the name beforehand.
@@ -338,11 +329,7 @@ class BodyBudget:
 
     @contextmanager
     def reserve(self, octets: int) -> Iterator[None]:
-        """Keep a place for a body, until its request is answered.
-
-        Raises:
-            HTTPError: other requests have kept all places for too long.
-        """
+        """Keep a place for a body, until its request is answered."""
         if octets <= self._small:
             yield
             return
@@ -398,17 +385,18 @@ def check_browser(environ: Mapping[str, Any], hosts: Collection[str] | None) -> 
         raise HTTPError(HTTPStatus.FORBIDDEN, "requests from pages of other sites are refused")
 
 
+def invalid(detail: str) -> HTTPError:
+    """The refusal of a request whose values cannot be used."""
+    return HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
 def unknown(noun: str, name: object) -> HTTPError:
     """The refusal of a request for something that does not exist."""
     return HTTPError(HTTPStatus.NOT_FOUND, f"there is no {noun} {str(name)[:LONGEST_SHOWN]!r}")
 
 
 def page_of(items: Iterable[Any], request: Request) -> dict[str, Any]:
-    """The page of a list that a request asks for, and the length of the whole list.
-
-    Raises:
-        HTTPError: ``limit`` or ``offset`` is out of bounds.
-    """
+    """The page of a list that a request asks for, and the length of the whole list."""
     limit = request.number("limit", PAGE, 1, LONGEST_PAGE)
     offset = request.number("offset", 0, 0)
     everything = list(items)

@@ -25,7 +25,7 @@ from nornmail import (
     parse_message,
 )
 from nornmail.web.accounts import AccountResources, synced
-from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
+from nornmail.web.http import HTTPError, Request, Response, invalid, page_of, unknown
 
 LONGEST_NAME = 200
 """Characters of an inbox's name, which is for people."""
@@ -36,11 +36,7 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*
 
 
 class InboxResources:
-    """The inboxes of the accounts, kept in their store.
-
-    Args:
-        domain: of new addresses; ``None`` means that of the account's user name.
-    """
+    """The inboxes of the accounts, kept in their store."""
 
     def __init__(self, accounts: AccountResources, domain: str | None) -> None:
         self._accounts = accounts
@@ -61,17 +57,14 @@ class InboxResources:
         """``POST /v1/inboxes``: 201 and the inbox, 409 if the address is taken."""
         name = request.text("name", LONGEST_NAME)
         if not name.isprintable():  # it is the sender's name of what the inbox sends
-            detail = "name must be one line without control characters"
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+            raise invalid("name must be one line without control characters")
         local = request.text("email_username", LONGEST_LOCAL_PART)
         if not _LOCAL_PART.fullmatch(local):
-            raise HTTPError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "email_username must be the part of an address before the @, such as support",
-            )
+            must = "must be the part of an address before the @, such as support"
+            raise invalid(f"email_username {must}")
         backfill = request.data.get("backfill", False)
         if not isinstance(backfill, bool):
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, "backfill must be true or false")
+            raise invalid("backfill must be true or false")
         poller = self._chosen(request)
         record = InboxRecord(
             id=uuid.uuid4().hex,
@@ -140,7 +133,7 @@ class InboxResources:
             return self._accounts.poller(account, request.data.get("mailbox"))
         except HTTPError as error:
             detail = "account must be the id of an account: GET /v1/accounts lists them"
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from error
+            raise invalid(detail) from error
 
     def _domain_of(self, poller: Poller) -> str:
         _, at, domain = (poller.settings.username or "").rpartition("@")

@@ -22,7 +22,7 @@ from nornmail import (
     StateStore,
     StoreError,
 )
-from nornmail.web.http import HTTPError, Request, Response, page_of, unknown
+from nornmail.web.http import HTTPError, Request, Response, invalid, page_of, unknown
 from nornmail.web.inboxes import InboxResources
 
 log = logging.getLogger("nornmail.web")
@@ -68,7 +68,7 @@ class MessageResources:
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, detail)
         recipients = {name: _addresses(request.data, name) for name in ("to", "cc", "bcc")}
         if not 0 < sum(map(len, recipients.values())) <= MOST_RECIPIENTS:
-            raise _invalid(f"to, cc and bcc must name 1 to {MOST_RECIPIENTS} addresses")
+            raise invalid(f"to, cc and bcc must name 1 to {MOST_RECIPIENTS} addresses")
         subject = request.text("subject", LONGEST_SUBJECT, default="")
         text, html = _texts(request.data)
         attachments = _attachments(request.data)
@@ -76,7 +76,7 @@ class MessageResources:
         parent, references = _thread(poller, parent_id)
         key = request.headers.get("idempotency-key")
         if key is not None and not key.strip():  # each request of a client that leaves it empty
-            raise _invalid("Idempotency-Key is empty: leave it out, or make one for each message")
+            raise invalid("Idempotency-Key is empty: leave it out, or make one for each message")
         try:
             result = mailer.send(
                 recipients["to"],
@@ -92,7 +92,7 @@ class MessageResources:
                 key=None if key is None else KEYS + key,
             )
         except ValueError as error:  # an address, a header or a key is invalid
-            raise _invalid(str(error)) from error
+            raise invalid(str(error)) from error
         except NornmailError as error:
             raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from error
         body = {"message_id": result.message_id, "id": result.key, "status": str(result.state)}
@@ -106,7 +106,7 @@ class MessageResources:
         state = request.query.get("state", "")
         states = tuple(self._outbox.counts())
         if state not in ("", "all", *states):
-            raise _invalid(f"state must be one of {', '.join(states)}, or all")
+            raise invalid(f"state must be one of {', '.join(states)}, or all")
         chosen = [name for name in states if name == state or state == "all"]
         messages = self._outbox.list(chosen) if chosen else self._outbox.list()
         return Response(HTTPStatus.OK, page_of(map(_message_body, messages), request))
@@ -171,10 +171,6 @@ def _message_body(message: OutboxMessage) -> dict[str, Any]:
     return fields
 
 
-def _invalid(detail: str) -> HTTPError:
-    return HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
-
-
 def _addresses(data: Mapping[str, Any], name: str) -> list[str]:
     """One address or several; the mailer checks each."""
     value = data.get(name)
@@ -182,7 +178,7 @@ def _addresses(data: Mapping[str, Any], name: str) -> list[str]:
         return []
     addresses = [value] if isinstance(value, str) else value
     if not isinstance(addresses, list) or not all(isinstance(text, str) for text in addresses):
-        raise _invalid(f"{name} must be an address or a list of addresses")
+        raise invalid(f"{name} must be an address or a list of addresses")
     return addresses
 
 
@@ -191,9 +187,9 @@ def _texts(data: Mapping[str, Any]) -> tuple[str | None, str | None]:
     text, html = data.get("body"), data.get("html")
     for name, value in (("body", text), ("html", html)):
         if value is not None and not isinstance(value, str):
-            raise _invalid(f"{name} must be text")
+            raise invalid(f"{name} must be text")
     if text is None and html is None:
-        raise _invalid("body is missing")
+        raise invalid("body is missing")
     return text, html
 
 
@@ -203,26 +199,26 @@ def _attachments(data: Mapping[str, Any]) -> list[OutgoingAttachment]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise _invalid("attachments must be a list")
+        raise invalid("attachments must be a list")
     return [_attachment(number, entry) for number, entry in enumerate(value)]
 
 
 def _attachment(number: int, value: Any) -> OutgoingAttachment:
     name = f"attachments[{number}]"
     if not isinstance(value, dict):
-        raise _invalid(f"{name} must be an object with filename and content")
+        raise invalid(f"{name} must be an object with filename and content")
     # Taken out, so that a large file is not in memory in two forms.
     filename, content = value.get("filename"), value.pop("content", None)
     kind = value.get("content_type", "")
     if not isinstance(filename, str) or not filename.strip() or not isinstance(kind, str):
-        raise _invalid(f"{name} must have a filename, and may have a content_type")
+        raise invalid(f"{name} must have a filename, and may have a content_type")
     if isinstance(content, bytes):  # a large one was decoded as it was read
         return OutgoingAttachment(filename, content, kind)
     if not isinstance(content, str):
-        raise _invalid(f"{name}.content must be the file in base64")
+        raise invalid(f"{name}.content must be the file in base64")
     try:
         content = "".join(content.split()) if _BLANKS.search(content) else content
         octets = base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _invalid(f"{name}.content is not base64: {error}") from error
+        raise invalid(f"{name}.content is not base64: {error}") from error
     return OutgoingAttachment(filename, octets, kind)

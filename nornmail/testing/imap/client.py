@@ -74,11 +74,7 @@ class View:
         return picked
 
     def news(self, *, expunges: bool) -> bytes:
-        """Take what has changed into the view; return its untagged lines.
-
-        Args:
-            expunges: whether EXPUNGE may be sent now (RFC 3501, 7.4.1).
-        """
+        """Take what has changed into the view; return its untagged lines."""
         lines = self.expunges() if expunges else []
         lines += self.arrivals()
         for uid in self.changed:
@@ -89,12 +85,7 @@ class View:
         return b"".join(lines)
 
     def flags_line(self, number: int, uid: int, *, named: bool, silent: bool = False) -> bytes:
-        """The FETCH line with a message's flags, and with its mod-sequence where wanted.
-
-        Args:
-            named: whether the UID stands in it.
-            silent: leave the flags out.
-        """
+        """The FETCH line with a message's flags, and with its mod-sequence where wanted."""
         values = [b"UID %d" % uid] * named
         if self.modseqs:
             values.append(b"MODSEQ (%d)" % self.epoch.modseqs[uid])

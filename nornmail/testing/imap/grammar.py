@@ -96,16 +96,16 @@ class Cursor:
 
     def number(self) -> int:
         """A number of 32 bits."""
-        value = int(self._required(_NUMBER, "a number")[0])
-        if value > MAX_NUMBER:
-            raise BadSyntax("number too large")
-        return value
+        return self._integer(_NUMBER, "number", MAX_NUMBER)
 
     def modseq(self) -> int:
         """A mod-sequence of 63 bits (RFC 7162, section 7)."""
-        value = int(self._required(_MODSEQ, "a mod-sequence")[0])
-        if value > MAX_MODSEQ:
-            raise BadSyntax("mod-sequence too large")
+        return self._integer(_MODSEQ, "mod-sequence", MAX_MODSEQ)
+
+    def _integer(self, pattern: re.Pattern[bytes], what: str, most: int) -> int:
+        value = int(self._required(pattern, f"a {what}")[0])
+        if value > most:
+            raise BadSyntax(f"{what} too large")
         return value
 
     def astring(self) -> bytes:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from nornmail.testing.accounts import (
     BEARERS,
     MAX_SASL_LINE,
+    MECHANISMS,
     TOKEN_REFUSED,
     Account,
-    bearer_credentials,
+    Credentials,
     decode_sasl,
     encode_sasl,
-    plain_credentials,
+    read_credentials,
 )
 from nornmail.testing.connection import HIDDEN, Dropped
 from nornmail.testing.imap.client import Client, Command, No
@@ -106,44 +109,38 @@ def authenticate(client: Client, _: bytes, cursor: Cursor) -> str:
     if client.has("SASL-IR") and cursor.accept(b" "):
         initial = cursor.astring()
     cursor.end()
-    take = _MECHANISMS.get(mechanism)
-    if take is None or not client.has(f"AUTH={mechanism}"):
+    if mechanism not in MECHANISMS or not client.has(f"AUTH={mechanism}"):
         raise No("Unsupported authentication mechanism.")
-    return take(client, mechanism, initial)
-
-
-def _take_plain(client: Client, _: str, initial: bytes | None) -> str:
-    credentials = plain_credentials(_response(client, b"", initial))
+    first = None if initial is None else _decoded(initial)
+    credentials = read_credentials(mechanism, first, partial(_ask, client))
+    if mechanism in BEARERS:
+        return _take_token(client, mechanism, credentials)
     if credentials is None:
         raise No(_NOT_ALLOWED)
     return _log_in(client, *credentials)
 
 
-def _take_login(client: Client, _: str, initial: bytes | None) -> str:
-    """The mechanism LOGIN, which no RFC describes: asks for the user, then for the password."""
-    user = _response(client, b"Username:", initial)
-    return _log_in(client, user, _response(client, b"Password:"))
+def _ask(client: Client, challenge: bytes) -> bytes:
+    """The client's answer to a challenge."""
+    client.conn.write(b"+ " + encode_sasl(challenge) + b"\r\n")
+    client.conn.flush()
+    answer = client.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
+    if answer == b"*":
+        raise BadSyntax("authentication cancelled")
+    return _decoded(answer)
 
 
-def _response(client: Client, challenge: bytes, initial: bytes | None = None) -> bytes:
-    """The client's response: the initial one, or else the answer to a challenge."""
-    if initial is None:
-        client.conn.write(b"+ " + encode_sasl(challenge) + b"\r\n")
-        client.conn.flush()
-        initial = client.conn.read_line(MAX_SASL_LINE, lambda _line: HIDDEN)
-        if initial == b"*":
-            raise BadSyntax("authentication cancelled")
-    if initial == b"=":
-        return b""  # an empty initial answer (RFC 4959, section 3)
+def _decoded(response: bytes) -> bytes:
+    if response == b"=":
+        return b""  # an empty initial response (RFC 4959, section 3)
     try:
-        return decode_sasl(initial)
+        return decode_sasl(response)
     except ValueError as error:
         raise BadSyntax("not base64") from error
 
 
-def _take_token(client: Client, mechanism: str, initial: bytes | None) -> str:
+def _take_token(client: Client, mechanism: str, credentials: Credentials) -> str:
     """Log in with a token. A refusal comes in a challenge first, which the client answers."""
-    credentials = bearer_credentials(mechanism, _response(client, b"", initial))
     rejected = client.state.take(RejectLogin, lambda _: True)
     account = None if rejected else client.state.check_token(credentials)
     if account is not None:
@@ -186,12 +183,6 @@ def _welcome(client: Client, account: Account) -> str:
             client.conn.write(b"* CAPABILITY " + capabilities + b"\r\n")
     return "OK Logged in"
 
-
-_MECHANISMS = {
-    "PLAIN": _take_plain,
-    "LOGIN": _take_login,
-    **dict.fromkeys(BEARERS, _take_token),
-}
 
 COMMANDS = {
     "CAPABILITY": Command(capability, "any"),

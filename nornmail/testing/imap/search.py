@@ -204,12 +204,7 @@ class SearchParser:
         self._by_modseq = False
 
     def parse(self) -> Search:
-        """Everything behind ``SEARCH``.
-
-        Raises:
-            BadSyntax: the keys cannot be understood.
-            BadCharset: the charset is not known.
-        """
+        """Everything behind ``SEARCH``."""
         cursor = self._cursor
         options: frozenset[bytes] | None = None
         cursor.space()
@@ -333,12 +328,7 @@ class SearchParser:
 def render_search(
     search: Search, numbers: list[int], highest: int | None, *, tag: bytes, by_uid: bool
 ) -> bytes:
-    """The untagged answer: SEARCH, or ESEARCH when RETURN was asked for.
-
-    Args:
-        numbers: the messages that match.
-        highest: the highest mod-sequence of it, None to leave it out.
-    """
+    """The untagged answer: SEARCH, or ESEARCH when RETURN was asked for."""
     modseq = b"MODSEQ %d" % highest if highest is not None else b""
     if search.options is None:
         words = [b"* SEARCH", *(b"%d" % number for number in numbers)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nornmail.testing.connection import HIDDEN, Dropped, LineTooLong, carries_secret, without_secret
 from nornmail.testing.imap import login, mailboxes, selected
@@ -45,11 +45,10 @@ class _Unreadable(Exception):
 class Session:
     """One client's dialogue. Its thread is the only one that touches it."""
 
-    def __init__(self, client: Client, commands: Mapping[str, Command]) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.state = client.state
         self.conn = client.conn
-        self._commands = commands
 
     def run(self) -> None:
         """Serve the client until Dropped or an OSError says that the connection is over."""
@@ -168,7 +167,7 @@ class Session:
     def _act(self, name: str, tag: bytes, pieces: Sequence[bytes], start: int) -> str:
         """Carry a command out; the text of its tagged answer."""
         client = self.client
-        command = self._commands.get(name)
+        command = COMMANDS.get(name)
         if command is None or not client.has(command.capability):
             return self.state.profile.unknown
         if not command.allowed(client):

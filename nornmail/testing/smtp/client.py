@@ -141,11 +141,7 @@ class Client:
         return not (self.conn.secure or self.settings.auth_without_tls)
 
     def ask(self, challenge: bytes) -> bytes:
-        """Send a challenge of AUTH, whole whatever the faults do to the answer.
-
-        Raises:
-            Refused: it is too long.
-        """
+        """Send a challenge of AUTH, whole whatever the faults do to the answer."""
         shape, self.conn.shape = self.conn.shape, AnswerShape()
         self.conn.write(challenge)
         self.conn.flush()

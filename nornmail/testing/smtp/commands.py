@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from nornmail.testing.accounts import (
     BEARERS,
+    MECHANISMS,
     TOKEN_REFUSED,
-    Account,
-    bearer_credentials,
     decode_sasl,
     encode_sasl,
-    plain_credentials,
+    read_credentials,
 )
 from nornmail.testing.smtp.client import Client
 from nornmail.testing.smtp.grammar import Path, Refused, Reply, parse_path
 from nornmail.testing.smtp.transaction import Transaction, addressee, is_local
 
-Mechanism = Callable[[Client, bytes | None], Account | None]
-"""Takes the initial response, if there was one; returns the account when the login is good."""
-
 
 def authenticate(client: Client, argument: bytes) -> Reply:
-    """AUTH, with the first response in the command or after it.
-
-    Raises:
-        Refused: it is not possible here, or the credentials are wrong.
-    """
+    """AUTH, with the first response in the command or after it."""
     words = argument.split()
     if not words or len(words) > 2:
         raise Refused(501, "5.5.4", "Syntax: AUTH mechanism [initial-response]")
     name = words[0].upper().decode("latin-1")
     _check_allowed(client)
-    if f"AUTH={name}" not in client.extensions or name not in _MECHANISMS:
+    if f"AUTH={name}" not in client.extensions or name not in MECHANISMS:
         raise Refused(504, "5.5.4", "Unrecognized authentication type")
     first = None if len(words) == 1 else b"" if words[1] == b"=" else _decoded(words[1])
-    account = _MECHANISMS[name](client, first)
+    credentials = read_credentials(name, first, partial(_challenge, client))
+    if name in BEARERS:
+        account = client.state.check_token(credentials)
+        if account is None:  # a refusal comes in a challenge, which the client answers
+            _challenge(client, TOKEN_REFUSED)
+    else:
+        account = client.state.check_password(*credentials) if credentials else None
     if account is None:
         raise Refused(535, "5.7.8", "Authentication credentials invalid")
     client.user = account.user
@@ -52,38 +51,6 @@ def _check_allowed(client: Client) -> None:
         raise Refused(503, "5.5.1", "Already authenticated")
     if client.transaction is not None:
         raise Refused(503, "5.5.1", "AUTH is not allowed during a mail transaction")
-
-
-def _plain(client: Client, first: bytes | None) -> Account | None:
-    message = _challenge(client, b"") if first is None else first
-    credentials = plain_credentials(message)
-    return client.state.check_password(*credentials) if credentials else None
-
-
-def _login(client: Client, first: bytes | None) -> Account | None:
-    """The mechanism LOGIN, which no RFC describes: asks for the user, then for the password."""
-    user = _challenge(client, b"Username:") if first is None else first
-    return client.state.check_password(user, _challenge(client, b"Password:"))
-
-
-def _bearer(mechanism: str) -> Mechanism:
-    """A mechanism with a token. A refusal comes in a challenge, which the client answers."""
-
-    def log_in(client: Client, first: bytes | None) -> Account | None:
-        message = _challenge(client, b"") if first is None else first
-        account = client.state.check_token(bearer_credentials(mechanism, message))
-        if account is None:
-            _challenge(client, TOKEN_REFUSED)
-        return account
-
-    return log_in
-
-
-_MECHANISMS: dict[str, Mechanism] = {
-    "PLAIN": _plain,
-    "LOGIN": _login,
-    **{mechanism: _bearer(mechanism) for mechanism in BEARERS},
-}
 
 
 def _challenge(client: Client, challenge: bytes) -> bytes:
