@@ -40,6 +40,10 @@ MAX_LINE = 64 * 1024
 MAX_DRAINED = 64 * 1024 * 1024
 """Octets of a refused body that are read and discarded: closing at once would reset the connection
 before the client has read the response."""
+LARGE = 64 * 1024
+"""Octets of a body from which on the memory of a request is given back at once."""
+MMAP_THRESHOLD = -3
+"""The option of glibc's mallopt(3): from how many octets on a block has pages of its own."""
 CHUNK = 64 * 1024
 POLL_SECONDS = 0.1
 """Seconds until the accept loop notices that it is to end."""
@@ -176,7 +180,10 @@ class _Handler(WSGIRequestHandler):
         self._enter(Stage.BODY if body.left else Stage.RESPONSE)
         handler = ServerHandler(body, self.wfile, self.get_stderr(), environ)  # type: ignore[arg-type]
         handler.request_handler = self  # type: ignore[attr-defined]
+        large = body.left > LARGE
         handler.run(self.server.get_app())  # type: ignore[arg-type]
+        if large:
+            _glibc("malloc_trim", 0)
         drained = 0
         while body.left and drained < MAX_DRAINED:
             drained += len(body.read(CHUNK))
@@ -277,6 +284,20 @@ def _remove_stale_socket(path: str) -> None:
         os.unlink(path)
 
 
+def _glibc(function: str, *args: int) -> None:
+    """Call a function of glibc that decides which memory it keeps; do nothing elsewhere.
+
+    Left alone it keeps most of what a large request has freed, in pieces that the next one has no
+    use for, and two of different shapes cost their sum.
+    """
+    try:
+        import ctypes
+
+        getattr(ctypes.CDLL(None), function)(*args)
+    except (ImportError, AttributeError, OSError, TypeError):
+        return  # another C library, or a Python without ctypes
+
+
 @contextmanager
 def serving(application: WsgiApplication, address: ListenAddress) -> Iterator[ListenAddress]:
     """Serve an application, from a thread, for as long as the context lasts.
@@ -296,6 +317,7 @@ def serving(application: WsgiApplication, address: ListenAddress) -> Iterator[Li
     except (OSError, OverflowError) as error:
         reason = f"cannot listen there: {getattr(error, 'strerror', None) or error}"
         raise ConfigurationError("--bind", str(address), reason) from None
+    _glibc("mallopt", MMAP_THRESHOLD, 128 * 1024)
     with server:
         server.set_app(application)
         thread = threading.Thread(

@@ -33,6 +33,10 @@ LEAST_CONTENT = 1024
 """Characters of base64 from which a file is decoded before the JSON around it is read."""
 MAX_JSON = 2 * 1024 * 1024
 """Octets of a body without such files: JSON takes several times as much memory."""
+MOST_FILES = 500
+"""Attachments of one message, as the mailer has it."""
+MOST_VALUES = 20_000
+"""Values of a body: an empty list is two octets of JSON, and sixty in memory."""
 DECODED_AT_ONCE = 128 * 1024
 """Characters of base64 that are decoded at once."""
 MOST_FIELDS = 100
@@ -184,6 +188,7 @@ def _read_data(environ: Mapping[str, Any], max_body: int) -> Mapping[str, Any]:
         files: dict[str, bytes] = {}
         if len(octets) > LEAST_CONTENT:
             octets = _without_files(octets, files)
+            _check_values(octets)
         text = octets.decode(json.detect_encoding(octets), "surrogatepass")
         value = json.loads(text, object_hook=lambda item: _with_files(item, files))
     except (ValueError, RecursionError) as error:
@@ -201,6 +206,7 @@ _CONTENT = re.compile(
     rb'"content"[ \t\r\n]*+:[ \t\r\n]*+'
     rb'"((?>(?:[A-Za-z0-9+/=]++|\\(?:[/nrt]|u00(?:2[bBfF]|3[dD])))+))"'
 )
+_STRING = re.compile(rb'"(?>[^"\\]++|\\.)*+"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:([/nrt])|u00(..))")
 _LONGEST_ESCAPE = 6
 
@@ -217,6 +223,9 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
         content = _decoded(memoryview(octets)[start:stop]) if is_file else None
         if content is None:
             continue
+        if len(files) == MOST_FILES:
+            detail = f"attachments: more than {MOST_FILES}"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
         name = f"{secret}/{len(files)}"
         files[name] = content
         spans.append((start, stop, name))
@@ -234,6 +243,14 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
         end = stop
     rest += memoryview(octets)[end:]
     return rest
+
+
+def _check_values(octets: bytearray) -> None:
+    """Refuse JSON of very many values, which would take thirty times its size of memory."""
+    marks = _STRING.sub(b"", octets)
+    if sum(map(marks.count, b"[{,")) > MOST_VALUES:
+        detail = f"the body may have at most {MOST_VALUES:,} values"
+        raise HTTPError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _decoded(text: memoryview) -> bytes | None:

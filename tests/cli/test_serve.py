@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -333,6 +334,38 @@ def until(condition: Callable[[], bool]) -> None:
             return
         pause.wait(0.05)
     raise AssertionError("it never was so")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="reads Linux's figures")
+def test_large_requests_of_any_shape_cost_at_most_twice_their_size(
+    server: MailServer, user: User
+) -> None:
+    smtp = {"SMTP_HOST": server.host, "SMTP_PORT": str(server.smtp_port), "SMTP_USE_TLS": "false"}
+    smtp |= {"SMTP_FROM": "agent@example.com", "GLOBAL_SEND_RATE_LIMIT_PER_HOUR": "1"}
+    with service(user, **smtp) as running:
+        inbox = running.create()["id"]
+        running.ask(
+            "POST", "/v1/messages", {"inbox_id": inbox, "to": "kim@example.org", "body": ""}
+        )
+        server.wait_for_sent(1)  # and none of the others, whose memory is another matter
+        process = f"/proc/{running.running.process.pid}"
+
+        def kibibytes(name: str) -> int:
+            with open(f"{process}/status") as status:
+                return next(int(line.split()[1]) for line in status if line.startswith(name))
+
+        before = kibibytes("VmRSS")
+        for size in (64, 20_000, 4, 256, 1_000, 64, 100, 1):  # KiB of each attachment
+            content = base64.b64encode(bytes(size << 10)).decode()
+            count = max((24 << 20) // len(content), 1)
+            files = [{"filename": f"{n}.bin", "content": content} for n in range(count)]
+            body = {"inbox_id": inbox, "to": "kim@example.org", "body": "t", "attachments": files}
+            with open(f"{process}/clear_refs", "w") as peak:
+                peak.write("5")  # the peak begins anew
+            status, _ = running.ask("POST", "/v1/messages", body)
+            assert status == (202 if count <= 500 else 422)
+            assert (kibibytes("VmHWM") - before) << 10 <= 2 * len(json.dumps(body)), size
 
 
 @posix

@@ -52,7 +52,7 @@ def test_paths_and_methods(
         pytest.param(b"{", {}, 400, "not JSON", id="broken JSON"),
         pytest.param(b"[1]", {}, 400, "object", id="a list"),
         pytest.param(b"\xff\xfe", {}, 400, "not JSON", id="no UTF-8"),
-        pytest.param(b"[" * 100_000, {}, 400, "not JSON", id="deep nesting"),
+        pytest.param(b"[" * 19_000, {}, 400, "not JSON", id="deep nesting"),
         pytest.param(b"{}", {"CONTENT_TYPE": "text/plain"}, 415, "application/json", id="no type"),
         pytest.param(
             b"a=b", {"CONTENT_TYPE": "application/x-www-form-urlencoded"}, 415, "JSON", id="a form"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nornmail import Mailer, Message, SmtpSettings, SqliteStateStore, parse_message
+from nornmail.compose.compose import MAX_ATTACHMENTS
 from nornmail.outgoing import QueuedMessage, QueueState
 from nornmail.web import WsgiApplication, application
 from tests.web.support import ACCOUNT, Reply, World, call
@@ -246,6 +247,26 @@ def test_a_text_that_is_too_long_costs_no_more_than_its_size(desk: Desk) -> None
     finally:
         tracemalloc.stop()
     assert peak <= 1.1 * len(octets)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "word"),
+    [
+        pytest.param({"to": [[]] * 20_001}, 413, "20,000 values", id="empty lists"),
+        pytest.param({"to": ["[{,"] * 19_000}, 422, "1 to 100", id="brackets within texts"),
+        pytest.param(
+            {"attachments": [{"filename": "a", "content": "QUJD" * 256}] * (MAX_ATTACHMENTS + 1)},
+            422,
+            f"more than {MAX_ATTACHMENTS}",
+            id="attachments",
+        ),
+    ],
+)
+def test_a_body_of_too_many_parts_is_refused(
+    desk: Desk, data: dict[str, Any], status: int, word: str
+) -> None:
+    reply = desk.send(**data)
+    assert (reply.status, word in reply.detail) == (status, True)
 
 
 def test_many_small_files_are_no_long_text(desk: Desk) -> None:
