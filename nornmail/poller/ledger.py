@@ -49,6 +49,8 @@ OPEN_STATES = (State.NEW, State.CLAIMED, State.WAITING, State.HANDLED)
 """States in which a poller has something left to do for an entry by itself."""
 NEEDS_BYTES = (State.NEW, State.CLAIMED, State.WAITING)
 """States in which bytes that are missing are fetched again."""
+KEPT = "the latest of what retention removed"
+"""The reason of an entry that is made again, so that its message can be compared."""
 _SEEN_BEFORE = frozenset({State.HANDLED, State.FINISHED})
 """States that an entry only has after it was claimed."""
 
@@ -449,12 +451,25 @@ class Ledger:
             self.commit(SaveMailbox(record._replace(watermark=watermark, polled_at=now)))
 
     def forget(self, before: float, limit: int) -> int:
-        """Remove up to ``limit`` entries that were done with before an instant (rule 15)."""
+        """Remove up to ``limit`` entries that were done with before an instant (rule 15).
+
+        That of the highest UID is made again: by it a mailbox is known that is put back from a
+        backup under its old UIDVALIDITY.
+        """
         if self._lease is None:
             return 0
+        highest = self.siblings(self.seen.highest) if self.record is not None else []
         forgotten = self.store.forget_entries(self._lease, before=before, limit=limit)
         if forgotten:
             self.record = self.store.load(self.mailbox)
+            if highest and not self.siblings(self.seen.highest):
+                now, state = self.clock.wall(), State.PASSED_OVER
+                self.commit(
+                    *[
+                        PutEntry(entry._replace(state=state, reason=KEPT, changed_at=now))
+                        for entry in highest
+                    ]
+                )
         return forgotten
 
     def entries(self, *states: State) -> list[Entry]:

@@ -50,6 +50,25 @@ def test_mail_that_comes_back_after_the_new_uidvalidity_was_seen_is_known(world:
     assert subjects(world.seen) == [*numbers(1, 20), "new"]
 
 
+def test_a_mailbox_that_is_put_back_is_known_by_the_latest_message_that_retention_removed(
+    world: World,
+) -> None:
+    world.deliver("one", "two")
+    poller = world.poller(retention=1)
+    poller.poll_once()
+    for _ in range(3):
+        world.clock.advance(2 * 86_400)
+        poller.poll_once()
+    poller.close()
+    take_away(world)
+    validity = box(world).uid_validity
+    box(world).reset_uid_validity()
+    box(world).uid_validity_override = validity
+    world.deliver("three", "four", "five")
+    poller.poll_once()
+    assert subjects(world.seen) == ["one", "two", "three", "four", "five"]
+
+
 def test_mail_that_comes_back_without_its_headers_is_known_by_its_body(world: World) -> None:
     world.deliver(*numbered(1, 5))
     poller = world.poller()

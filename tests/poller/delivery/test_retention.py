@@ -63,7 +63,7 @@ def test_under_a_new_uidvalidity_what_was_forgotten_counts_as_known(
     assert poller.poll_once().new == 1
     assert world.handed_over == ["one", "three", "four"]
     assert world.entry("bad").state is State.WAITING
-    assert "2 messages are older than what the store keeps (retention)" in caplog.text
+    assert "1 messages are older than what the store keeps (retention)" in caplog.text
 
 
 def undated(answer: bytes) -> bytes:
@@ -78,11 +78,11 @@ def undated(answer: bytes) -> bytes:
         (3, ["four"]),
         (4, ["", "four"]),
         (5, ["", "four"]),
-        (99, ["", "one two four"]),
+        (99, ["", "one four"]),
     ],
     ids=[
         *("with the headers", "and once more", "and before it is fetched", "in four answers"),
-        *("in the first of the next poll as well", "in all: each may be new"),
+        *("in the first of the next poll as well", "in all: each but the latest may be new"),
     ],
 )
 def test_forgotten_mail_counts_as_known_where_the_server_leaves_out_its_date(
@@ -158,7 +158,7 @@ def test_a_replay_delivers_what_was_forgotten_too(world: World) -> None:
     poller.poll_once()
     world.clock.advance(31 * DAY)
     poller.poll_once()
-    assert uids(world) == []
+    assert uids(world) == [2], "the latest is kept to compare with"
     poller.close()
     world.restore()
     poller = world.poller(retention=30, on_uidvalidity_change="replay")
@@ -186,7 +186,7 @@ def test_a_long_history_goes_in_parts(world: World, monkeypatch: pytest.MonkeyPa
     for _ in range(4):
         poller.poll_once()
         left.append(len(uids(world)))
-    assert left == [6, 2, 0, 0]
+    assert left == [6, 2, 1, 1]
 
 
 @pytest.mark.parametrize("days", [-1, float("nan"), float("inf")])
@@ -214,7 +214,7 @@ def test_a_message_that_was_not_given_until_others_were_forgotten_is_delivered(
     assert world.handed_over == ["two"]
     world.clock.advance(1.5 * DAY)
     poller.poll_once()
-    assert uids(world) == [1], "the other was removed"
+    assert world.entry("two").state is State.PASSED_OVER, "it was removed, and is the latest"
     world.clock.advance(DAY)
     poller.poll_once()
     assert world.handed_over == ["two", "one"]
