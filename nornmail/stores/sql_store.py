@@ -154,7 +154,9 @@ class SqlStateStore(StateStore, ABC):
         """
         held, let_others = self._leases.get(mailbox, _NO_LEASE)
         if lease := held():
-            raise LeaseHeld(f"{mailbox} is in use by {lease.owner}", lease.owner)
+            owner = lease.owner
+            del lease  # a caller that keeps the exception keeps this frame, and would keep it held
+            raise LeaseHeld(f"{mailbox} is in use by {owner}", owner)
         let_others()
         self._leases.pop(mailbox, None)
 

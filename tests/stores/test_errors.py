@@ -16,10 +16,10 @@ import pytest
 from nornmail.errors import IllegalTransition, LeaseHeld, StoreError
 from nornmail.files import FileIdentity, Files
 from nornmail.locks import FileLock, LockTaken
-from nornmail.model import State, check_keep, check_put, check_rekey, check_retry
+from nornmail.model import Lease, State, check_keep, check_put, check_rekey, check_retry
 from nornmail.outgoing import QueueState, check_enqueue
 from nornmail.stores.errors import resolve, store_error
-from nornmail.stores.sqlite import SqliteStateStore, sqlite_error
+from nornmail.stores.sqlite import MemoryStateStore, SqliteStateStore, sqlite_error
 from tests.stores.letters import letter
 from tests.stores.support import INBOX, key
 from tests.support.table import table
@@ -156,6 +156,18 @@ def test_a_lease_that_another_process_holds_names_it(tmp_path: Path) -> None:
     second.release(second.acquire(INBOX, "host:2"))
     first.close()
     second.close()
+
+
+def test_a_refusal_that_is_kept_does_not_keep_the_lease() -> None:
+    """A prompt keeps the last exception, and with it each frame that it went through."""
+    store = MemoryStateStore()
+    lease: Lease | None = store.acquire(INBOX, "host:1")
+    with pytest.raises(LeaseHeld) as held:
+        store.acquire(INBOX, "host:2")
+    lease = None  # as an exception of a signal takes it away
+    assert store.acquire(INBOX, "host:2") is not lease
+    assert held.value.owner == "host:1"
+    store.close()
 
 
 def test_what_is_synced_is_closed(tmp_path: Path) -> None:
