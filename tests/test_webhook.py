@@ -310,6 +310,19 @@ def test_what_is_no_answer_is_a_failure(octets: bytes) -> None:
         webhook(url)(MESSAGE)
 
 
+@table("status", [100, 102, 103, 150])
+def test_an_interim_answer_is_not_the_answer(status: int) -> None:
+    octets = b"HTTP/1.1 %d Soon\r\nLink: </a>\r\n\r\n" % status * 2 + b"HTTP/1.1 204 No\r\n\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        while not connection.recv(65_536).endswith(b"}"):
+            pass
+        connection.sendall(octets)
+
+    with listening(answer) as url:
+        webhook(url)(MESSAGE)
+
+
 # Where it goes
 
 

@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from http import HTTPStatus
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, BinaryIO
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from nornmail import ConfigurationError
 from nornmail.web import WsgiApplication
+from nornmail.web.http import JSON, HTTPError, reason_phrase
 
 log = logging.getLogger("nornmail.web")
 
@@ -187,6 +189,17 @@ class _Handler(WSGIRequestHandler):
         drained = 0
         while body.left and drained < MAX_DRAINED:
             drained += len(body.read(CHUNK))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is not a request of HTTP/1, as the application refuses one."""
+        status = HTTPStatus(code)
+        octets = HTTPError(status, message or status.description).response.octets()
+        self.request_version = "HTTP/1.0"  # a client that named none gets a status line, too
+        self.send_response(code, reason_phrase(status))
+        self.send_header("Content-Type", JSON)
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        self.wfile.write(octets)
 
     def _enter(self, stage: Stage) -> None:
         self.connection.settimeout(RESPONSE_SECONDS)

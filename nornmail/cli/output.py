@@ -213,13 +213,15 @@ def _complete_last_line(fd: int, path: str) -> None:
     Its message did not count as handled, and is written again.
     """
     size = start = os.fstat(fd).st_size
-    tail = b""
-    while start > 0 and b"\n" not in tail:
+    pieces: list[bytes] = []
+    newline = b""
+    while start > 0 and not newline:
         length = min(BLOCK, start)
         start -= length
         os.lseek(fd, start, os.SEEK_SET)  # writing appends, wherever this is
-        tail = os.read(fd, length) + tail
-    line = tail.rpartition(b"\n")[2]
+        _, newline, piece = os.read(fd, length).rpartition(b"\n")
+        pieces.append(piece)
+    line = b"".join(reversed(pieces))
     if not line:
         return
     try:

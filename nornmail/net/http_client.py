@@ -117,6 +117,17 @@ def _inside_tls(sock: socket.socket, host: str) -> ssl.SSLSocket:
 
 
 def _ask(connection: HTTPConnection, request: HttpRequest, most: int) -> HttpResponse:
+    import http.client
+
+    class FinalResponse(http.client.HTTPResponse):
+        """The response behind any interim ones (RFC 9110, 15.2); the base class passes over 100."""
+
+        def _read_status(self) -> tuple[str, int, str]:
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            is_interim = 100 < status < 200 and status != http.client.SWITCHING_PROTOCOLS
+            return version, http.client.CONTINUE if is_interim else status, reason
+
+    connection.response_class = FinalResponse
     method = "GET" if request.body is None else "POST"
     connection.request(method, request.path, request.body, dict(request.headers))
     with connection.getresponse() as response:

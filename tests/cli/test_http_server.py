@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -92,6 +93,27 @@ def test_the_content_type_is_the_clients(request_: bytes, content_type: bytes) -
         reply = ask(address, request_)
     assert b"X-Type: " + content_type + b"\r\n" in reply
     assert reply.endswith(b"hello you")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(b"GET\r\n\r\n", 400, id="no path"),
+        pytest.param(b'"\r\n\r\n', 400, id="a quote"),
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", 505, id="a version to come"),
+        pytest.param(b"GET / HTTP/1.0\r\n" + b"A: b\r\n" * 150 + b"\r\n", 431, id="many fields"),
+        pytest.param(b"GET /" + b"x" * 70_000, 414, id="a long line"),
+    ],
+)
+def test_what_is_not_http_is_refused_in_json(request_: bytes, status: int) -> None:
+    def never(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        raise AssertionError(environ)
+
+    with serving(never, LOOPBACK) as address:
+        head, _, body = ask(address, request_).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 %d " % status)
+    assert b"Content-Type: application/json\r\n" in head
+    assert json.loads(body).keys() == {"error", "detail"}
 
 
 @pytest.mark.parametrize(
