@@ -95,3 +95,6 @@ NEVER_SHOWN: Final = _names(
     " meter noembed noframes param progress rp script source style template title track video"
 ) | {"math annotation", "math annotation-xml", "math mphantom"}
 """Elements that show nothing by themselves, or show something else than their text."""
+
+NEVER_DRAWN: Final = _names("audio embed iframe meter noembed progress template video")
+"""Those of which no style sheet shows the text."""

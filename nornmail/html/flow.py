@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from nornmail.html.css.clipping import FAR, SLIT, WHOLE, Clip
-from nornmail.html.css.geometry import fills_width, line_height
+from nornmail.html.css.clipping import FAR, SLIT, WHOLE, Clip, divided, text_width
+from nornmail.html.css.geometry import FAR_DOWN, FAR_RIGHT, fills_width, line_height
 from nornmail.html.css.paint import ENDLESS, Canvas, Ground, Painted, Rank, Seen, is_seen
 from nornmail.html.css.style import FLEX, Style
 from nornmail.html.limits import Budget
@@ -26,8 +26,6 @@ _PULLED: Final = 1_000.0
 """Pixels of a margin that pull what follows off the page."""
 _UNKNOWN: Final = float("nan")
 """A place that is not known: no comparison with it holds."""
-_NARROW: Final = " ilt"
-"""Frequent characters of half the width of others."""
 _RISE: Final = 0.68
 """The height of letters without what is below the line, in sizes of the font."""
 _ASCENT: Final = 0.34
@@ -50,6 +48,13 @@ class _Hung(NamedTuple):
 
     room: float
     lines: deque[tuple[int, float]]
+
+
+class _Hanging(NamedTuple):
+    """A text on a line, which stands on what the highest box of the line stands on."""
+
+    number: int
+    top: float
 
 
 class Box:
@@ -95,7 +100,7 @@ class Box:
         self.rank: Rank = ()
         self.is_item = self.has_own_flow = False
         self.fillers: list[Rank] | None = None
-        self.clips: tuple[Clip, Clip, Ground] | None = None
+        self.clips: tuple[Clip, Clip, Ground, Box | None] | None = None
         self.ranks: tuple[Rank, Rank] | None = None
 
 
@@ -114,6 +119,8 @@ class _Lines(NamedTuple):
     beside: float
     hung: _Hung | None
     first: int
+    direct: list[_Hanging]
+    base: float
 
 
 class Flow:
@@ -124,6 +131,7 @@ class Flow:
         shift: by how many pixels what stands before it on the line has moved it.
         number: of the text, or of the image or field, that was last put on a line.
         canvas: what is painted, and what that hides.
+        is_far: so much empty space is above the line that it is not reached by scrolling.
     """
 
     def __init__(self, quirks: bool, budget: Budget) -> None:
@@ -153,6 +161,12 @@ class Flow:
         self._waiting: tuple[Box, int] | None = None
         self._open: list[Box] = []  # boxes of which the margins may collapse with those within
         self._clip = self._held = WHOLE
+        self._scope: Box | None = None  # the innermost box that cuts off
+        self._start = 0.0  # of the last text on its line
+        self._direct: list[_Hanging] = []  # texts of the line in a box that cuts off
+        self._base = 0.0  # how far below the top of the line these stand
+        self._empty = 0.0  # pixels of boxes and margins with nothing in them
+        self.is_far = False
         self._ground = ENDLESS
 
     # Lines
@@ -172,6 +186,14 @@ class Flow:
             top += int(self._used) * self._line
         if self._hung is not None:
             self._raise(self._hung, top)
+        self._start = self._before
+        base = (high - style.size) / 2 + _ROOM * style.size
+        if base > self._base:
+            self._base = base
+        if self._clip.bottom < FAR:
+            self._direct.append(_Hanging(self.number, style.down - _RISE * style.size))
+        if style.layout.keeps_blanks:
+            self._used += text.count("\n")
         if style.white_space != "nowrap":
             self._used += len(text) * style.size * _GLYPH / (style.width + _LEAST_WIDTH)
         self._put(style, text)
@@ -195,7 +217,7 @@ class Flow:
     def _put(self, style: Style, text: str) -> None:
         """Go on at the right of a text."""
         text = text.strip()
-        wide = (len(text) - sum(map(text.count, _NARROW)) / 2) * style.size * _GLYPH
+        wide = text_width(text, style.size)
         left = style.right + self._left + self._before
         if left + wide > self._reach:
             self._reach = left + wide
@@ -233,6 +255,7 @@ class Flow:
             self.number, left, right, line - size * _RISE, line + further,
             self._under, rank, hidden, style.group,
             None if style.shadows or style.stroke_width else style.fill or style.color,
+            self._scope,
         )  # fmt: skip
         return self.canvas.put(seen)
 
@@ -252,10 +275,17 @@ class Flow:
         """Put an image on the line."""
         self._settle()
         self._line = max(self._line, high)
+        self._base = max(self._base, high)
 
     def end_line(self) -> None:
         """Go on below the line."""
         self.shift = self._before = 0.0
+        if self._direct and self._used < 1:
+            for text in self._direct:
+                if self.y + self._base + text.top > self._clip.bottom - SLIT:
+                    self.canvas.hide(text.number, text.number + 1, "position")
+            self._direct = []
+        self._base = 0.0
         if self._line:
             self.y += self._line * (1 + int(self._used))
             self._line = self._used = 0.0
@@ -289,6 +319,25 @@ class Flow:
         top += style.down + max(0.0, high - style.size) / 2
         return clip.cuts(top, top + max(SLIT, min(style.size, high)))
 
+    def divide(self, style: Style, text: str, top: float) -> tuple[str, str]:
+        """Divide the text that was put on a line last into what is seen and what is cut off."""
+        left = style.right + (self._left if self._left == self._left else 0.0)
+        edge = min(style.cut_right, FAR if self._left < FAR_RIGHT else 2 * FAR_RIGHT)
+        if style.is_rtl or style.layout.is_table_part:
+            edge = FAR
+        if self._clip.bottom >= FAR and edge >= FAR:
+            return text, ""
+        before = self._start
+        lines, high = FAR, line_height(style)
+        if high > 0:
+            room = self._clip.bottom - SLIT - top - style.down - max(0.0, high - style.size) / 2
+            lines = room // high + 1
+        before = before if before == before else 0.0
+        room = edge - left
+        width = style.width if style.has_width else min(style.width, max(room, _LEAST_WIDTH))
+        self.canvas.pays(len(text) >> 3)
+        return divided(text, style.white_space, style.size, before, width, room, max(lines, 1))
+
     def color_below(self, style: Style, top: float, hidden: str) -> str:
         """The reason that hides a text by its color, which may stand below its box.
 
@@ -320,7 +369,7 @@ class Flow:
         outside = self._left, self._reach, self._span
         box = Box(style, self.number, self.canvas.lowest_text, outside)
         if style.is_out or style.height is not None or sizes.cuts or sizes.holds:
-            box.clips = self._clip, self._held, self._ground
+            box.clips = self._clip, self._held, self._ground, self._scope
             if style.is_out and self._open and not self._is_waiting():
                 self._waiting = self._open[0], self.number + 1
         if sizes.has_own_flow or (layout.grows and not layout.is_table_part):
@@ -343,6 +392,7 @@ class Flow:
         style, sizes = box.style, box.style.box
         if box.top is not None:
             if sizes.cuts:
+                self._scope = box
                 clip, top = self._clip, box.top + style.down
                 bottom = FAR if sizes.room is None else top + sizes.room
                 self._clip = Clip(max(clip.top, top - sizes.padding_top), min(clip.bottom, bottom))
@@ -424,8 +474,9 @@ class Flow:
         box.around = _Lines(
             self.y, (self._longest, self._shortest), self._line, self._used, self.shift,
             self._floats, self._is_pulled, self._open, self._before, self._beside,
-            self._hung, self._first,
+            self._hung, self._first, self._direct, self._base,
         )  # fmt: skip
+        self._direct, self._base = [], 0.0
         if not style.layout.is_on_line:
             self._first = self.number + 1
         margin = sizes.margin_top
@@ -447,7 +498,7 @@ class Flow:
         if style.is_out:
             self.shift = 0.0
             if not sizes.is_floating:
-                self._clip = WHOLE if style.is_fixed else self._held
+                self._clip, self._scope = WHOLE if style.is_fixed else self._held, None
                 if style.is_placed:
                     self.y = sizes.padding_top
         box.top = self.y
@@ -457,6 +508,7 @@ class Flow:
         self.end_line()
         if self._least is not None:
             self._end_lines()
+        self._skip(box)
         self._least, self._run = box.least, box.run
         if box.around is None:
             self._close_block(box)
@@ -464,9 +516,9 @@ class Flow:
                 self._run = box.top
             self.shift = -around.shift  # margins of an inline element move its first line
         else:
-            self._close_apart(box, box.around)
+            self._close_apart(box, box.around, around)
         if box.clips is not None:
-            self._clip, self._held, self._ground = box.clips
+            self._clip, self._held, self._ground, self._scope = box.clips
         if box.ranks is not None:
             self._rank, self._under = box.ranks
         self._left, reach, self._span = box.outside
@@ -490,7 +542,7 @@ class Flow:
             right = max(right, box.outside[1])  # a cell is as wide as those above it
         self._reach = right
         if sizes.cuts and style.height is None:
-            self.canvas.cut(self._rank, self.y, self.y + style.down, box.number)
+            self.canvas.cut(self._rank, box, self.y, self.y + style.down, box.number)
         is_painted = box.rank and style.is_opaque and style.has_visibility
         if is_painted and not (style.lost or style.clipped):
             self._paint(box, box.top or 0.0)
@@ -530,7 +582,7 @@ class Flow:
         if sizes.margin_bottom:
             self._add_margin(sizes.margin_bottom)
 
-    def _close_apart(self, box: Box, around: _Lines) -> None:
+    def _close_apart(self, box: Box, around: _Lines, outer: Style) -> None:
         sizes = box.style.box
         self._end(box, box.top or 0.0)
         box.height = max(self.y, self._floats) - (box.top or 0.0)
@@ -544,10 +596,16 @@ class Flow:
         self._floats, self._is_pulled, self._open = around.floats, around.is_pulled, around.open
         self._before, self._beside, self._hung = around.before, around.beside, around.hung
         self._first = around.first if box.style.layout.is_on_line else self.number + 1
+        self._direct, self._base = around.direct, around.base
         if not box.style.is_out:
             self._top = self.y
             self._before += self._reach - box.left
+            breaks = outer.white_space != "nowrap" and outer.display not in FLEX
+            if self._before > outer.width and breaks:
+                self._before = _UNKNOWN
             self._line = max(self._line, bottom - self.y)
+            if box.style.layout.is_on_line:
+                self._base = max(self._base, bottom - self.y)
             is_pulling = box.style.layout.is_on_line and sizes.pull <= -_PULLED
             self.shift += sizes.pull if is_pulling else 0.0
         elif sizes.is_floating:
@@ -573,6 +631,19 @@ class Flow:
             if is_known:
                 self.canvas.hide(box.number + 1, self.number + 1, "size")
         self.y = top + max(0.0, high)
+
+    def _skip(self, box: Box) -> None:
+        """Count the space of a box in the flow in which there is no text."""
+        style, sizes = box.style, box.style.box
+        if style.is_out and not sizes.is_floating:
+            return
+        high = style.height or 0.0
+        margin = max(sizes.margin_top, sizes.margin_bottom)
+        if margin >= _PULLED:
+            self._empty += margin
+        if high >= FAR_DOWN or box.number == self.number:
+            self._empty += high
+        self.is_far = self.is_far or self._empty >= FAR_DOWN
 
     # Margins
 

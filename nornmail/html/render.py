@@ -21,6 +21,16 @@ _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"
 """Elements that hold no text that anybody would call hidden."""
 _CELLS: Final = frozenset({"td", "th"})
 _REPLACED: Final = frozenset({"img", "input"})
+_TOKENS: Final = frozenset({"math mi", "math mn", "math mo", "math ms", "math mtext"})
+_FORMULA: Final = _TOKENS | {
+    "math mfrac", "math mover", "math mroot", "math mrow", "math msqrt",
+    "math mstyle", "math msub", "math msubsup", "math msup", "math mtable", "math mtd",
+    "math mtr", "math munder", "math munderover",
+}  # fmt: skip
+"""The elements of formulas that show their text."""
+_DRAWN: Final = frozenset({"embed", "iframe", "video"})
+_USUAL_HEIGHT: Final = 150.0
+"""Pixels of what is drawn without a height of its own."""
 _DATA: Final = " | "
 _OPENED: Final = frozenset(
     {"a", "blockquote", "details", "dir", "li", "menu", "ol", "select", "table", "td", "th", "tr",
@@ -246,7 +256,10 @@ class _Page:
             hidden = flow.color_below(style, top, hidden)
         if hidden in ("", "color"):
             hidden = flow.cover(style, top, hidden)
-            hidden = self._known_hidden.get(flow.number, hidden)
+            hidden = "position" if flow.is_far else self._known_hidden.get(flow.number, hidden)
+        if not hidden:
+            text, cut = flow.divide(style, text, top)
+            self._keep(cut, "position")
         if hidden:
             self._keep(text, hidden)
             self.lines.space()
@@ -307,7 +320,11 @@ class _Page:
         if hidden and (hidden != style.lost or not takes_room(style)):
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
+            if name in _DRAWN:
+                self._drawn(element, style, _USUAL_HEIGHT)
             return None
+        if name == "svg svg":
+            self._drawn(element, style, _USUAL_HEIGHT)
         if name in _REPLACED:
             self._replaced(element, style, is_mute)
             return None
@@ -321,7 +338,7 @@ class _Page:
         if pull <= -FAR_RIGHT and self._is_aligned():
             self.flow.hide_line()
         box = self.flow.open(style, around)
-        frame = _Frame(element, style, is_mute or name == "svg svg", box, self._frame)
+        frame = _Frame(element, style, is_mute or _is_mute(element), box, self._frame)
         layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
@@ -361,14 +378,22 @@ class _Page:
             is_shown = style.has_visibility and not style.clipped and not hidden
             if text and is_shown and not _is_dot(element):
                 self._write(f"[{text}]")
-            height = element.get("height").strip().removesuffix("px")
-            if height.isdigit() and len(height) < 5:
-                flow.image(float(height))
+            self._drawn(element, style, 0.0)
             return
         if element.get("type").lower() in ("submit", "button", "reset", "text", "email", ""):
             value = element.get("value") or element.get("placeholder")
             if value and not style.unseen and not hidden:
                 self._write(value)
+
+    def _drawn(self, element: Element, style: Style, usual: float) -> None:
+        """Put what is drawn on the line: an image, or what stands on it as one."""
+        height = element.get("height").strip().removesuffix("px")
+        if style.height is not None:
+            self.flow.image(style.height)
+        elif height.isdigit() and len(height) < 5:
+            self.flow.image(float(height))
+        elif usual:
+            self.flow.image(usual)
 
     def _open(self, frame: _Frame, name: str) -> None:
         element = frame.element
@@ -376,7 +401,12 @@ class _Page:
             frame.address = shown_address(element.get("href"))
             frame.start, frame.lines = self.lines.place(), self.lines
         elif name == "table":
-            frame.collapsed = _collapsed_columns(element, self._cascade, frame.style)
+            columns = _collapsed_columns(element, self._cascade, frame.style)
+            if columns is None:
+                self._keep_all(element, "unknown style")
+                frame.children = iter(())
+                return
+            frame.collapsed = columns
             self._has_collapsed = self._has_collapsed or bool(frame.collapsed)
             self._open_table(frame)
         elif self._table is not None and name in ("td", "th", "tr"):
@@ -476,7 +506,11 @@ class _Page:
         options = [inner for inner in element.walk() if inner.name == "option"]
         self._budget.spend(len(options))
         if "multiple" in element.attributes or element.get("size", "1") not in ("", "0", "1"):
-            return iter(options)
+            size = element.get("size", "4")
+            rows = int(size) if size.isdigit() and 0 < len(size) < 4 else 4
+            for option in options[rows:]:
+                self._keep_all(option, "closed <select>")
+            return iter(options[:rows])
         chosen = [option for option in options if "selected" in option.attributes][-1:]
         chosen = chosen or options[:1]
         label = chosen[0].get("label") if chosen else ""
@@ -538,8 +572,13 @@ _MOST_UNSEEN: Final = 10_000
 """Texts that are kept apart; there are as many reasons as elements."""
 
 
-def _collapsed_columns(table: Element, cascade: Cascade | None, style: Style) -> frozenset[int]:
-    """The numbers of the columns of a table that are collapsed."""
+def _collapsed_columns(
+    table: Element, cascade: Cascade | None, style: Style
+) -> frozenset[int] | None:
+    """The numbers of the columns of a table that are collapsed; ``None`` if they are not known.
+
+    Where cells span rows it is not counted which column a cell is in, nor what it is painted on.
+    """
     columns: list[Element] = []
     for child in table.elements():
         if child.name == "colgroup":
@@ -548,13 +587,26 @@ def _collapsed_columns(table: Element, cascade: Cascade | None, style: Style) ->
             columns.append(child)
     collapsed: set[int] = set()
     at = 0
+    if cascade is not None and any(_is_painted(column, cascade, style) for column in columns):
+        return None
     for column in columns[:_MOST_COLUMNS]:
         span = column.get("span")
         wide = min(int(span), 100) if span.isdigit() and len(span) < 4 else 1
         if cascade is not None and _is_collapsed(column, cascade, style):
             collapsed.update(range(at, at + wide))
         at += wide
+    if collapsed and any("rowspan" in cell.attributes for cell in table.walk()):
+        return None
     return frozenset(collapsed)
+
+
+def _is_painted(column: Element, cascade: Cascade, style: Style) -> bool:
+    """Whether a column or the group that it is in has a background, which shows in its cells."""
+    around = column.parent
+    is_in_group = around is not None and around.name == "colgroup"
+    return cascade.style_of(column, style).background is not None or (
+        is_in_group and around is not None and _is_painted(around, cascade, style)
+    )
 
 
 _MOST_COLUMNS: Final = 100
@@ -566,6 +618,22 @@ def _is_collapsed(column: Element, cascade: Cascade, style: Style) -> bool:
     if column.parent is not None and column.parent.name == "colgroup":
         around = cascade.style_of(column.parent, style)
     return not cascade.style_of(column, around).has_visibility and style.has_visibility
+
+
+def _is_mute(element: Element) -> bool:
+    """Whether an element is a drawing, or a formula that may hide some of its text."""
+    if element.name != "math math":
+        return element.name == "svg svg"
+    return not all(
+        (node is element or node.name in _FORMULA)
+        and not any(name.startswith(("math", "script")) for name in node.attributes)
+        and (node.name in _TOKENS or not any(_is_word(child) for child in node.children))
+        for node in element.walk()
+    )
+
+
+def _is_word(node: Element | str) -> bool:
+    return isinstance(node, str) and not node.isspace()
 
 
 def _first_number(element: Element) -> int:

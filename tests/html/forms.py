@@ -19,6 +19,12 @@ def _rules(**rules: str) -> dict[str, str]:
     }
 
 
+def _pages(*pages: str) -> dict[str, str]:
+    return {page.replace("{t}", ""): page for page in pages}
+
+
+_LOW: Final = "<div style=height:20px;overflow:hidden>"
+_NARROW: Final = "<div style='width:40px;overflow:hidden;white-space:nowrap'>"
 _HIDES: Final = ".k{display:none}"
 _SHOWS: Final = ".k{display:block}"
 _LONG: Final = ",".join(f".w{number}" for number in range(300))
@@ -93,6 +99,49 @@ HIDDEN: Final = {
         "color:#fff;background:linear-gradient(45,#000,#000)",
         "padding-top:9999px;height:10px;overflow:hidden",
         "display:flex;justify-content:flex-end;margin-right:-9999px",
+        "color:-webkit-activelink;background:red", "position:relative;top:-200%",
+        "overflow-x:hidden;overflow-y:visible;height:0", "container-type:size;overflow:hidden",
+        "contain:inline-size paint;float:left", "overflow:hidden;height:calc-size(auto,0px)",
+        "overflow:hidden;width:calc-size(auto,size*0)",
+    ),
+    **_pages(
+        f"{_LOW}<img height=90 src=x:y>{{t}}", f"{_LOW}<img style=height:90px src=x:y>{{t}}",
+        f"{_LOW}<svg height=90></svg>{{t}}", f"{_LOW}<iframe></iframe>{{t}}",
+        f"{_LOW}<b style=display:inline-block;height:90px></b>{{t}}", f"{_LOW}{{t}}<img height=90>",
+        f"{_LOW}<b style=font-size:90px>a</b>{{t}}", f"{_LOW}<pre>a&#10;b&#10;c&#10;{{t}}",
+        f"{_NARROW}text text text {{t}}", f"{_NARROW}text text <i>text</i> {{t}}",
+        "<div style=width:40px;overflow:hidden><nobr>text text text {t}",
+        "<div style=width:40px;height:20px;overflow:hidden>text text text {t}",
+        "<div style=width:40px;overflow:clip;text-wrap:nowrap>text text text {t}",
+        "<div style='-webkit-line-clamp:1;display:-webkit-box;-webkit-box-orient:vertical;"
+        "overflow:hidden'>a<br>{t}",
+        "<div style='display:flex;overflow:hidden;width:100px'><p style='flex:0 0 100px'></p>"
+        "<p style=flex:none>{t}",
+        "<div style='display:grid;grid-template-columns:0 1fr'><p style=overflow:hidden>{t}",
+        "<div style='display:grid;grid-auto-rows:0;overflow:hidden'><p>{t}",
+        "<table style=table-layout:fixed;width:0><td style=overflow:hidden>{t}</table>",
+        "<table style=table-layout:fixed;width:100px><td width=100><td "
+        "style=overflow:hidden;padding:0>{t}</table>",
+        "<table><col bgcolor=black><tr><td>{t}</table>",
+        "<table><colgroup bgcolor=black><col></colgroup><tr><td>{t}</table>",
+        "<table><col><col style=visibility:collapse><tr><td rowspan=2>a<td>b<tr><td>{t}</table>",
+        "<table align=right style=margin-right:-9999px><td>{t}</table>",
+        "<table><td><td valign=bottom style=height:9999px>{t}</table>",
+        "<div style=height:9999px></div>{t}", "<body topmargin=9999>{t}",
+        "<marquee width=0>{t}</marquee>", "<marquee height=0>{t}</marquee>",
+        "<math><mtext mathcolor=white>{t}</mtext></math>", "<math mathsize=0><mtext>{t}</math>",
+        "<math><mspace>{t}</mspace></math>", "<math><maction><mtext>a</mtext><mtext>{t}</math>",
+        "<style>*{display:block}</style><template>{t}</template>",
+        "<style>*{display:block}</style><noembed>{t}</noembed>",
+        "<style>details::details-content{opacity:0}</style><details open><p>{t}</details>",
+        "<style>div::first-line{color:#fff}</style><div><b>{t}</b></div>",
+        "<select size=2><option>a<option>b<option>c<option>d<option>{t}</select>",
+        "<input value={t} style=width:0;padding:0>", "<p style=word-spacing:-999px>a {t}",
+        "<textarea rows=1>a&#10;b&#10;c&#10;{t}</textarea>",
+        "<div style=perspective:99px;perspective-origin:-9999px><p "
+        "style=transform:translateZ(50px)>{t}",
+        "<div style=overflow:hidden><p style=transform:translateY(200%)>{t}</div>",
+        "<div style=overflow:hidden><p style=position:relative;top:60px>{t}</div>",
     ),
     **_rules(
         a_written_body=f"body {_HIDES}",
@@ -129,6 +178,12 @@ HIDDEN: Final = {
         read_only=".k:read-only{display:none}",
         from_left_to_right=":dir(ltr) > .k{display:none}",
         defined=".k:defined{display:none}",
+        a_box_that_is_pulled_over_it=".k::after{content:'';display:block;height:90px;"
+        "margin-top:-60px;background:#fff;position:relative}",
+        an_outline_from_its_corner=".k{position:relative}.k::after{content:'';position:absolute;"
+        "top:0;left:0;outline:200px solid #fff}",
+        a_shadow_from_its_corner=".k{position:relative}.k::after{content:'';position:absolute;"
+        "top:0;left:0;box-shadow:0 0 0 200px #fff}",
         has_nothing=".k:not(:has(*)){display:none}",
         a_registered_property="@property --q{syntax:'*';inherits:false;initial-value:none}"
         ".k{display:var(--q)}",
@@ -430,6 +485,22 @@ SHOWN: Final = {
         "display:grid;grid-template-rows:auto",
         "aspect-ratio:2000", "transform:perspective(900px) translateZ(9px)",
         "direction:rtl;text-align:right", "content-visibility:auto", "filter:sepia(1)",
+        "white-space:nowrap;overflow:hidden", "width:60px;overflow:hidden", "word-spacing:-1px",
+        "table-layout:fixed;overflow:hidden", "height:45px;overflow:hidden;width:60px",
+        "container-type:inline-size;overflow:hidden", "text-wrap:nowrap;width:9px",
+    ),
+    **_pages(
+        f"{_NARROW}{{t}} text text", f"{_LOW}{{t}}<br>a", f"{_LOW}<img height=15 src=x:y> {{t}}",
+        "<div style='overflow:hidden;width:90px'>text text text text text text text {t}",
+        "<div style='display:grid;grid-template-columns:1fr 2fr'><p style=overflow:hidden>{t}",
+        "<table style=table-layout:fixed><td>{t}</table>",
+        "<table><col width=9><tr><td>{t}</table>",
+        "<table align=left><td>a</table><table align=left><td>{t}</table>",
+        "<select size=2><option>a<option>{t}</select>", "<input value={t}>",
+        "<style>*{display:block}</style><p>{t}", "<textarea>{t}</textarea>",
+        "<style>div::first-line{color:navy}</style><div><b>{t}</b></div>",
+        "<div style=overflow:hidden><p style=position:relative;top:9px>{t}</p><p>a</div>",
+        "<div style=height:900px>a</div>{t}",
     ),
     **_rules(
         a_scope_that_is_elsewhere="@scope (.other){.k{display:none}}",

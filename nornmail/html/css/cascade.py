@@ -29,8 +29,9 @@ _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _SHOWN: Final = frozenset(
-    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "link", "open",
-     "popover", "size", "text", "type", "width", UNREAD}
+    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "leftmargin",
+     "link", "marginheight", "marginwidth", "nowrap", "open", "popover", "rows", "size", "text",
+     "topmargin", "type", "width", UNREAD}
 )  # fmt: skip
 """The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
 _PRE: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
@@ -236,7 +237,8 @@ class Cascade:
             if pseudo == "first-line":
                 first = {name: value for name, value in made.items() if name in _OF_LINES}
                 as_line = compute(element.name, parent, {**sets, **first})
-                style.unseen = style.unseen or as_line.unseen
+                style.lost = as_line.unseen  # it may be that of a block or an element within
+                style.unseen = style.unseen or style.lost
             elif made.get("content", "none") != "none":
                 self._paint_around(style, made, is_before=pseudo == "before")
                 style.unseen = style.lost or what_hides_text(style)
@@ -246,11 +248,17 @@ class Cascade:
         box = compute("span", style, made)
         if box.lost or not box.has_visibility:
             return
+        ink = _ink(made)
         if made.get("position") not in ("absolute", "fixed"):
             if is_before:
                 push(style, box)
+            is_pulled = "position" in made and box.box.margin_top <= -_LINE
+            if is_pulled and ink is not None:
+                style.lost = style.unseen = "covered"
             return
-        ink = _ink(made)
+        if _surrounds(made):
+            style.lost = style.unseen = "covered"
+            return
         if ink is None or ink.alpha * made.get("opacity", 1.0) < 0.5 or not _fills(made):
             return
         if made.get("z-index", 0) < 0:
@@ -344,6 +352,19 @@ def _ink(made: Mapping[str, Value]) -> Color | None:
 _LINE: Final = 18.0
 
 
+def _surrounds(made: Mapping[str, Value]) -> bool:
+    """Whether what is drawn around a pseudo-element reaches over the words next to it."""
+    border = made.get("border-top-width", _NO_LENGTH)
+    widths = [border.pixels(), made.get("outline", 0.0)]
+    widths += (shadow.spread for shadow in made.get("box-shadow", ()) if not shadow.is_inset)
+    return bool(max(widths) >= _WIDE)
+
+
+_NO_LENGTH: Final = Length()
+_WIDE: Final = 50.0
+"""Pixels of a border, an outline or a shadow that hides words."""
+
+
 def _fills(made: Mapping[str, Value]) -> bool:
     """Whether a positioned box is as large as the first words."""
 
@@ -393,6 +414,8 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     if name == "a" and "href" in attributes:
         sets["color"] = parent.link
     if name in _PAINTED:
+        if name == "body":
+            sets.update(_margins_of_body(attributes))
         if attributes.get("background"):
             address = attributes["background"].strip().lower()
             if address.startswith(("http:", "https:", "cid:", "data:", "//")):
@@ -404,6 +427,15 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
         size = _font_size(attributes.get("size", ""))
         if size is not None:
             sets["font-size"] = size
+    if name == "table" and attributes.get("align", "").lower() in ("left", "right"):
+        sets["float"] = attributes["align"].lower()
+    if name == "textarea":
+        rows = attributes.get("rows", "")
+        sets["height"] = Length(em=1.2 * (int(rows[:5]) if rows.isdecimal() else 2))
+    if name == "marquee":
+        sets.update({side: Length() for side in ("width", "height") if attributes.get(side) == "0"})
+    if "nowrap" in attributes and name in ("td", "th"):
+        sets["white-space"] = "nowrap"
     if "align" in attributes and name not in ("img", "table"):
         align = attributes["align"].strip().lower()
         sets["text-align"] = {"center": 0.5, "middle": 0.5, "right": 1.0}.get(align, 0.0)
@@ -416,6 +448,19 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     return sets
 
 
+def _margins_of_body(attributes: Mapping[str, str]) -> dict[str, Value]:
+    sets: dict[str, Value] = {}
+    for name, side in _BODY_MARGINS.items():
+        text = attributes.get(name, "").strip()
+        if text.isascii() and text.isdigit():
+            sets[side] = Length(px=int(text[:5]))
+    return sets
+
+
+_BODY_MARGINS: Final = {
+    "leftmargin": "margin-left", "marginwidth": "margin-left", "topmargin": "margin-top",
+    "marginheight": "margin-top",
+}  # fmt: skip
 _WRITTEN: Final = {"body": "text", "font": "color"}
 
 
@@ -427,8 +472,10 @@ def _by_name(name: str) -> dict[str, Value]:
         sets["font-size"] = _SIZES[name]
     elif name == "mark":
         sets.update(_MARK)
-    elif name == "img":  # what has no room is cut off
+    elif name in ("img", "marquee"):  # what has no room is cut off
         sets.update(_CLIPPED)
+    elif name == "nobr":
+        sets["white-space"] = "nowrap"
     elif name == "table":
         sets["text-indent"] = Length()
     elif name == "center":
@@ -441,7 +488,7 @@ def _by_name(name: str) -> dict[str, Value]:
         sets["padding-left" if name in ("ol", "ul", "dir", "menu") else "margin-left"] = _MARGIN
     if name in _PRE:
         sets["white-space"] = "pre"
-    if name == "textarea":
+    if name in ("input", "textarea"):
         sets.update(_CLIPPED)
     return sets
 

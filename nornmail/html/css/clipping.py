@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final, NamedTuple
 
 from nornmail.html.css.syntax import function, split, words
@@ -32,6 +33,54 @@ class Clip(NamedTuple):
 
 
 WHOLE: Final = Clip()
+
+
+def divided(
+    text: str, white_space: str, size: float, start: float, width: float, room: float, lines: float
+) -> tuple[str, str]:
+    """Divide a text into what is seen and what is cut off, at the right or below the last line.
+
+    Args:
+        text: as it stands in the markup.
+        white_space: its ``white-space``.
+        size: of its font.
+        start: pixels of the line in front of it.
+        width: of a line, at which it is broken.
+        room: pixels of a line that are not cut off.
+        lines: how many lines are not cut off.
+    """
+    keeps_lines, breaks = white_space.startswith(("pre", "break")), white_space not in _UNBROKEN
+    seen: list[str] = []
+    cut: list[str] = []
+    line, x = 0, start
+    for match in _WORD.finditer(text):
+        word = match[0].strip(" ")
+        if keeps_lines and "\n" in word:
+            line, x = line + word.count("\n"), 0.0
+        elif word and not word.isspace():
+            wide = text_width(word, size)
+            if breaks and x and x + wide > width:
+                line, x = line + 1, 0.0
+            is_seen = line < lines and x < room
+            (seen if is_seen else cut).append(match[0])
+            x += wide
+            continue
+        x += len(match[0]) * size * _GLYPH / 2
+        (cut if line >= lines else seen).append(match[0])
+    return "".join(seen), "".join(cut)
+
+
+def text_width(text: str, size: float) -> float:
+    """The width of running text in pixels, which depends on its font."""
+    return (len(text) - sum(map(text.count, _NARROW)) / 2) * size * _GLYPH
+
+
+_WORD: Final = re.compile(r"\n\s*|[^\S\n]+|\S+")
+_UNBROKEN: Final = frozenset({"nowrap", "pre"})
+_GLYPH: Final = 0.5
+"""The width of a character of running text, in sizes of the font."""
+_NARROW: Final = " ilt"
+"""Frequent characters of half the width of others."""
 
 
 def clip(text: str) -> bool | None:

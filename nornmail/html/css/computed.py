@@ -15,6 +15,7 @@ from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read, subs
 from nornmail.html.css.style import BoxSizes, Narrow, Style, layout_of
 from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
+from nornmail.html.elements import NEVER_DRAWN
 
 SMALLEST_TEXT: Final = 4.0
 """Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
@@ -239,6 +240,8 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
     spacing = sets.get("letter-spacing")
     if spacing is not None:
         style.spacing = spacing.pixels(style.size, style.size)
+    if "word-spacing" in sets:
+        style.word_spacing = sets["word-spacing"].pixels(style.size, style.size)
     style.indent = sets.get("text-indent", style.indent)
     if "visibility" in sets:
         style.has_visibility = sets["visibility"] == "visible"
@@ -251,7 +254,7 @@ def _text(style: Style, parent: Style, sets: Mapping[str, Value]) -> None:
 
 _TEXT: Final = frozenset(
     {"direction", "font-size", "font-size-adjust", "letter-spacing", "line-height", "text-align",
-     "text-indent", "visibility", "white-space"}
+     "text-indent", "visibility", "white-space", "word-spacing"}
 )  # fmt: skip
 _MODEST: Final = 0.5
 SMALLEST_BY_STEPS: Final = 6.0
@@ -469,7 +472,8 @@ def takes_room(style: Style) -> bool:
 
 def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
     """The reason that hides the element and all within it for good; ``""`` if there is none."""
-    if style.display == "none" or style.display in ("table-column", "table-column-group"):
+    is_never_drawn = name in NEVER_DRAWN
+    if is_never_drawn or style.display in ("none", "table-column", "table-column-group"):
         return "display"
     is_collapsed = style.is_collapsed and (style.display or name) in _ROWS
     if is_collapsed or _HIDING.isdisjoint(sets):
@@ -553,7 +557,7 @@ def what_hides_text(style: Style) -> str:
         return "visibility"
     if style.size * style.scale * min(1.0, 3 * style.size_adjust) < SMALLEST_TEXT:
         return "size"
-    if style.spacing <= -0.7 * style.size:
+    if style.spacing <= -0.7 * style.size or style.word_spacing <= -2 * style.size:
         return "size"
     return what_moves_away(style) or ("" if style.has_ink else "color")
 

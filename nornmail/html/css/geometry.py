@@ -28,8 +28,8 @@ _MOVING: Final = frozenset(
      "grid-template-rows", "height", "justify-content", "left", "margin-bottom", "margin-left",
      "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
      "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
-     "right", "rotate", "scale", "top", "transform", "transform-origin", "translate", "width",
-     "zoom"}
+     "right", "rotate", "scale", "table-layout", "top", "transform", "transform-origin",
+     "translate", "width", "zoom", "container-type", "grid-template-columns"}
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
@@ -51,7 +51,9 @@ def place(name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> 
         indent = parent.line_indent.pixels(parent.size, parent.width)
         style.right += min(0.0, indent * (1 - parent.line_align))
     if style.display == "contents" or (
-        _MOVING.isdisjoint(sets) and parent.space is None and not parent.has_flat_row
+        _MOVING.isdisjoint(sets)
+        and parent.space is None
+        and not (parent.has_flat_row or parent.has_flat_column)
     ):
         layout = style.layout
         if layout.is_block:
@@ -165,7 +167,7 @@ class _Box:
     def _along(self, name: str) -> float:
         """An offset along the page; a share of a height that is not known is nothing."""
         value = self.sets[name] if self.has(name) else ZERO
-        if value.share and self.parent_height is None:
+        if value.share > -1 and value.share and self.parent_height is None:
             return float(value._replace(share=0.0).pixels(self.style.size))
         return float(value.pixels(self.style.size, self.parent_height or LINE))
 
@@ -174,7 +176,7 @@ class _Box:
         top = 0.0 if self.is_inline else self.pixels("margin-top")
         style.is_fixed = self.position == "fixed" or (style.is_fixed and not around.is_page)
         style.clipped = around.clipped
-        style.clip_left, style.clip_right = -1e9, 1e9
+        style.clip_left, style.clip_right, style.cut_right = -1e9, 1e9, 1e9
         if self.has("left"):
             style.right = around.right + self.pixels("left") + left
         elif self.has("right"):
@@ -238,8 +240,14 @@ class _Box:
             height = width / self.sets["aspect-ratio"]
         style.has_set_width = self.has_width
         style.has_width = self.has_width or (fills_width(style) and self.parent.has_width)
-        if self.sets.get("display", "") in _GRIDS and "grid-template-rows" in self.sets:
-            style.has_flat_row = self.sets["grid-template-rows"]
+        if self.sets.get("display", "") in _GRIDS:
+            style.has_flat_row = self.sets.get("grid-template-rows", False)
+            style.has_flat_column = self.sets.get("grid-template-columns", False)
+        elif style.layout.grows:  # the widths of fixed columns are not computed
+            is_set = self.sets.get("table-layout") == "fixed"
+            style.has_flat_column = is_set or (
+                style.layout.is_table_part and self.parent.has_flat_column
+            )
         style.width = max(0.0, width if width is not None else self.base)
         if style.display in FLEX and style.width * self.sets.get("justify-content", 0) > FAR_RIGHT:
             style.clipped = style.clipped or "position"
@@ -314,11 +322,18 @@ class _Box:
 
     def clip(self) -> None:
         style, sets = self.style, self.sets
-        contain = sets.get("contain", ())
+        contain = frozenset().union(sets.get("contain", ()), sets.get("container-type", ()))
         cuts = sets.get("overflow", "visible") != "visible" and not self.gives_overflow_away()
         cuts = cuts or "paint" in contain
         cuts = cuts or sets.get("content-visibility") == "auto" or sets.get("clip-path") is False
-        if not cuts or self.is_inline or style.layout.grows:
+        if not cuts or self.is_inline:
+            return
+        is_contained = not self.has_width and not contain.isdisjoint(("size", "inline-size"))
+        is_narrow = is_contained and (style.is_out or style.layout.is_side_by_side)
+        if is_narrow or self.parent.has_flat_column:
+            style.clipped = style.clipped or "size"
+            return
+        if style.layout.grows:
             return
         height = style.height
         if height is None and ("size" in contain or "block-size" in contain):
@@ -338,7 +353,11 @@ class _Box:
                 style.clipped = style.clipped or "position"
                 return
             style.clip_right = min(style.clip_right, style.right + style.width + end)
+            if sets.get("overflow") not in _SCROLLING:
+                style.cut_right = min(style.cut_right, style.clip_right)
         self.cuts = True
+        if height is None and "line-clamp" in sets and style.display.startswith("-webkit-"):
+            height = sets["line-clamp"] * self._line_height()
         self.room = None if height is None else height + self.pixels("padding-bottom")
 
     def gives_overflow_away(self) -> bool:
@@ -393,6 +412,8 @@ class _Box:
         least = self.extent("min-height") if "min-height" in self.sets else None
         if style.layout.grows:
             least = max(least or 0.0, self.extent("height") or 0.0)
+            if least >= FAR_DOWN:
+                style.clipped = style.clipped or "position"
         return BoxSizes(
             self.pixels("margin-top") if has_margins else 0.0,
             self.pixels("margin-bottom") if has_margins else 0.0,
@@ -441,6 +462,7 @@ class _Box:
 
 _NO_BOX: Final = BoxSizes()
 _ROOTS: Final = frozenset({"flow-root", "flex", "grid"})
+_SCROLLING: Final = frozenset({"auto", "overlay", "scroll"})
 _MARGIN: Final = 8.0
 """Pixels from the edge of the window to that of the body."""
 _SHRUNK: Final = 100.0

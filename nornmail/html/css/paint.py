@@ -133,6 +133,7 @@ class Seen(NamedTuple):
         hidden: ``"color"`` where it is not seen on that.
         group: what lies behind it.
         ink: its color; ``None`` where a shadow or a stroke adds to that.
+        scope: the innermost box that cuts it off, if there is one.
     """
 
     number: int
@@ -145,6 +146,7 @@ class Seen(NamedTuple):
     hidden: str
     group: Group
     ink: Color | None
+    scope: object
 
 
 class Painted(NamedTuple):
@@ -194,7 +196,7 @@ class Canvas:
         self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
         self.lowest_text = self._lowest_painted = -FAR
 
-    def _pays(self, steps: int) -> bool:
+    def pays(self, steps: int) -> bool:
         """Take steps of the budget, and return whether there were as many."""
         self._budget.left -= steps
         if self._budget.left < 0:  # the page ends, and it is not known what is hidden on it
@@ -204,13 +206,13 @@ class Canvas:
 
     def hide(self, first: int, end: int, reason: str) -> None:
         """Hide the texts with the numbers from ``first`` on."""
-        if self._pays(max(0, end - first)):
+        if self.pays(max(0, end - first)):
             self.hidden.update(dict.fromkeys(range(first, end), reason))
 
     def put(self, seen: Seen) -> str:
         """Put a text in front of the boxes; return why it is not seen, ``""`` if it is."""
         behind: Painted | None = None
-        if seen.top < self._lowest_painted and self._pays(1 + (len(self._painted) >> 3)):
+        if seen.top < self._lowest_painted and self.pays(1 + (len(self._painted) >> 3)):
             for painted in self._painted:
                 if painted.stands_at(seen):
                     behind, seen = painted, seen._replace(under=painted.rank)
@@ -227,7 +229,7 @@ class Canvas:
         self._painted.append(painted)
         if painted.bottom > self._lowest_painted:
             self._lowest_painted = painted.bottom
-        if not last or not self._pays(2 * len(self._texts)):
+        if not last or not self.pays(2 * len(self._texts)):
             return
         for at, text in enumerate(self._texts):
             if text.number <= last and painted.stands_at(text):
@@ -241,22 +243,24 @@ class Canvas:
         """Cover the texts of a box, from the number ``first`` on, with a box that fills it."""
         kept = self._texts[0].number if self._texts else end
         self.hide(first, max(kept, first), "covered")
-        if self._pays(len(self._texts)):
+        if self.pays(len(self._texts)):
             for text in self._texts:
                 if text.number >= first and text.rank < rank:
                     self.hidden[text.number] = "covered"
 
-    def cut(self, rank: Rank, bottom: float, edge: float, last: int) -> None:
+    def cut(self, rank: Rank, scope: object, bottom: float, edge: float, last: int) -> None:
         """Cut off the texts of a box, behind the number ``last``, that stand below its edge.
 
         Args:
             rank: of the box, which that of the texts continues when they are in its flow.
+            scope: the box.
             bottom: where the box ends; ``edge`` where it is moved to.
         """
-        if self.lowest_text <= bottom or not self._pays(2 * len(self._texts)):
+        if self.lowest_text <= bottom or not self.pays(2 * len(self._texts)):
             return
         for text in self._texts:
-            if text.number > last and text.rank[:-2] == rank and text.top >= edge:
+            is_in_it = text.rank[:-2] == rank or text.scope is scope
+            if text.number > last and is_in_it and text.top >= edge:
                 self.hidden[text.number] = "position"
 
 

@@ -39,7 +39,9 @@ LOGICAL: Final = "\0logical"
 """Set where the sides of a box were named by the direction of its text."""
 _ALIASES: Final = {
     "overflow-x": "overflow", "overflow-y": "overflow", "overflow-block": "overflow",
-    "overflow-inline": "overflow", "inline-size": "width", "block-size": "height",
+    "overflow-inline": "overflow", "container": "container-type",
+    "grid-auto-rows": "grid-template-rows", "grid-auto-columns": "grid-template-columns",
+    "inline-size": "width", "block-size": "height",
     "max-inline-size": "max-width", "max-block-size": "max-height",
     "min-inline-size": "min-width", "min-block-size": "min-height",
     "inset-inline-start": "left", "inset-inline-end": "right", "inset-block-start": "top",
@@ -59,17 +61,17 @@ _ALIASES: Final = {
 }  # fmt: skip
 _PREFIXED: Final = re.compile(
     r"-webkit-(?=filter|mask|box-|transform|backface-|perspective|clip-path|text-|background-|border-|animation"
-    r"|margin-|padding-|opacity|logical-|(?:min|max)-logical-|print-color)"
+    r"|margin-|padding-|opacity|line-clamp|logical-|(?:min|max)-logical-|print-color)"
 )
 _PREFIXED_ALONE: Final = frozenset(
     {"text-fill-color", "text-stroke", "text-stroke-color", "text-stroke-width", "text-security",
-     "mask-box-image", "margin-start", "padding-start"}
+     "mask-box-image", "margin-start", "padding-start", "line-clamp"}
 )  # fmt: skip
 """Properties that browsers know by their prefix only."""
 INHERITED: Final = frozenset(
     {"visibility", "font-size", "font-size-adjust", "line-height", "letter-spacing", "text-indent",
-     "color", "text-fill-color", "text-stroke-color", "text-stroke-width", "text-shadow",
- "white-space", "direction", "color-scheme", "text-security"}
+     "word-spacing", "color", "text-fill-color", "text-stroke-color", "text-stroke-width",
+     "text-shadow", "white-space", "direction", "color-scheme", "text-security"}
 )  # fmt: skip
 _SUBSTITUTED: Final = re.compile(
     r"(?:\b(?:var|env)|(?<![-\w])(?:if|attr)|(?<![-\w])--[-\w]+)\(", re.I
@@ -118,6 +120,8 @@ def _expanded(name: str, text: str, quirks: bool) -> Iterator[tuple[str, Value]]
         return
     if "inline" in name and name.startswith(("margin", "padding", "inset")):
         yield LOGICAL, True
+    if name.startswith("overflow-") and text == "visible":
+        return  # where the other direction is cut off, it is as well
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
         return
@@ -204,6 +208,12 @@ def _flex(text: str) -> Iterator[tuple[str, Value]]:
     lengths = [part for part in parts[1:] if not part.replace(".", "", 1).isdigit()] + parts[2:]
     if parts[:1] == ["0"] and lengths:
         yield "flex-basis", size_of(lengths[-1])
+
+
+def _wrap(text: str) -> Iterator[tuple[str, Value]]:
+    """Whether lines are broken."""
+    if "nowrap" in text.split():
+        yield "white-space", "nowrap"
 
 
 def _font(text: str) -> Iterator[tuple[str, Value]]:
@@ -354,7 +364,8 @@ _SHORTHANDS: Final[dict[str, Callable[[str], Iterator[tuple[str, Value]]]]] = {
     "offset": _offset_shorthand, "border": _border(*_LONGHANDS["border"]),
     "border-top": _border("border-top-width"), "border-bottom": _border("border-bottom-width"),
     "border-left": _border("border-left-width"),
-    "flex": _flex, "grid": _grid, "grid-template": _grid, "animation": _animation,
+    "flex": _flex, "text-wrap": _wrap, "text-wrap-mode": _wrap,
+    "grid": _grid, "grid-template": _grid, "animation": _animation,
 }  # fmt: skip
 
 

@@ -422,7 +422,10 @@ class _Reader:
             if match["colons"] == "::" or name in _LEGACY_ELEMENTS:
                 if self._depth or (name not in _ELEMENTS and not name.startswith("-webkit-")):
                     return False
-                compound.pseudo = name
+                if name == "details-content":  # what it hides is in the element
+                    compound.is_unsure = True
+                else:
+                    compound.pseudo = name
                 weight = (0, 0, 1)
             else:
                 of_class = self._pseudo_class(compound, name, inside)

@@ -25,7 +25,7 @@ FLEX: Final = frozenset(
 _SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
 _INLINE_BOXES: Final = frozenset(
     {"button", "fieldset", "iframe", "img", "input", "meter", "object", "progress", "select",
-     "textarea", "marquee", "video"}
+     "textarea", "marquee", "svg svg", "video"}
 )  # fmt: skip
 _TABLE_BOXES: Final = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
 _TABLE_PARTS: Final = _TABLE_BOXES - {"table"}
@@ -216,10 +216,13 @@ class Style:
         height: of its content; ``None`` for as much as that takes.
         absolute, fixed: the boxes that positions within are counted from.
         align: how much of the room that a line leaves is in front of it.
+        clip_left, clip_right: between which its text is not cut off.
+        cut_right: the same as ``clip_right`` where nobody can scroll to what is cut off.
         line_align: that of the line that its text is in.
         has_width: the width is known, and not just the most that it may be.
         has_set_width: its own width was set.
         has_flat_row: what is in the box and may be cut off has no height.
+        has_flat_column: the same of the width, as it is in grids and in tables of fixed columns.
         space: the transform of the space that the boxes within are turned in.
         layout: how it stands among the others.
     """
@@ -230,7 +233,7 @@ class Style:
     size = root_size = FONT_SIZE
     size_adjust = scale = opacity = 1.0
     line_height: Length | None = None
-    spacing = 0.0
+    spacing = word_spacing = 0.0
     indent = line_indent = NO_INDENT
     align = line_align = 0.0
     color = page_color = BLACK
@@ -251,12 +254,12 @@ class Style:
     width: float = CONTAINER
     height: float | None = None
     has_width = True
-    has_set_width = has_flat_row = False
+    has_set_width = has_flat_row = has_flat_column = False
     is_placed = is_fixed = is_out = is_painted = is_opaque = is_raised = is_thin = False
     narrow: Narrow | None = None
     space: Matrix | None = None
     absolute = fixed = Containing()
-    clip_left, clip_right = -1e9, 1e9
+    clip_left, clip_right, cut_right = -1e9, 1e9, 1e9
     white_space = "normal"
     variables: Mapping[str, str] = _NO_VARIABLES
     layout = Layout()
@@ -272,6 +275,7 @@ class Style:
 
 
 _NOT_INHERITED: Final = frozenset(
-    {"unseen", "display", "box", "height", "has_set_width", "has_flat_row", "is_out", "space",
+    {"unseen", "display", "box", "height", "has_set_width", "has_flat_row", "has_flat_column",
+     "is_out", "space",
      "background", "is_opaque", "is_thin", "narrow"}
 )  # fmt: skip

@@ -89,7 +89,9 @@ def _length(text: str) -> Length | None:
 
 def size_of(text: str) -> Length | str | None:
     """The value of a width or a height."""
-    if text in _SIZES or text.startswith(("fit-content(", "calc-size(")):
+    if text.startswith("calc-size("):
+        return UNKNOWN
+    if text in _SIZES or text.startswith("fit-content("):
         return "auto"
     size = _length(text)
     return None if size is None or size.pixels() < 0 else size
@@ -130,7 +132,7 @@ def color_of(text: str) -> Color | str | None:
 
 _OTHER_COLOR: Final = re.compile(
     r"(?:color|color-mix|contrast-color|light-dark|lab|lch|hwb|alpha|device-cmyk)\(|[a-z]+\(from "
-    r"|(?:active|visited)text|accentcolor(?:text)?|selecteditem(?:text)?|highlight(?:text)?\Z"
+    r"|-(?:webkit|internal)-[a-z-]+\Z|(?:active|visited)text|accentcolor(?:text)?|selecteditem(?:text)?|highlight(?:text)?\Z"
 )
 """Colors that are not computed here: mail is written without them."""
 
@@ -301,6 +303,11 @@ def _contain(text: str) -> frozenset[str] | None:
     return frozenset(parts) if allowed.issuperset(parts) else None
 
 
+def _container(text: str) -> frozenset[str]:
+    """What the type of a container, perhaps behind its name, contains."""
+    return frozenset({"size", "inline-size"}.intersection(text.rpartition("/")[2].split()))
+
+
 def _content(text: str) -> str | None:
     """``content`` that replaces an element, or that makes a pseudo-element."""
     if text in ("normal", "none"):
@@ -355,7 +362,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "mask-mode": _mask_part("match-source", "alpha"), "mask-composite": _mask_part("add"),
     "font-size": font_size_of, "font-size-adjust": _size_adjust,
     "line-height": line_height_of,
-    "letter-spacing": _spacing,
+    "letter-spacing": _spacing, "word-spacing": _spacing,
     "text-indent": _indent,
     "color": color_of,
     "text-fill-color": color_of, "text-stroke-color": color_of,
@@ -369,7 +376,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "width": size_of, "height": size_of, "max-width": size_of, "max-height": size_of,
     "min-width": size_of, "min-height": size_of,
     "overflow": _keyword("visible", "hidden", "clip", "scroll", "auto", "overlay"),
-    "contain": _contain,
+    "contain": _contain, "container-type": _container, "line-clamp": number_of,
     "flex-basis": size_of,
     "position": _keyword("static", "relative", "absolute", "fixed", "sticky"),
     "left": offset_of, "right": offset_of, "top": offset_of, "bottom": offset_of,
@@ -385,10 +392,12 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "border-top-width": border_width_of, "border-bottom-width": border_width_of,
     "border-left-width": border_width_of,
     "aspect-ratio": _ratio, "grid-template-rows": has_flat_row,
+    "grid-template-columns": has_flat_row,
     "backface-visibility": _keyword("visible", "hidden"), "perspective": offset_of,
+    "perspective-origin": lambda text: UNKNOWN if is_far(text) else None,
     "transform-style": _keyword("flat", "preserve-3d"),
     "offset-path": _path,
-    "zoom": _zoom,
+    "zoom": _zoom, "table-layout": _keyword("auto", "fixed"),
     "clip": clipping.clip,
     "clip-path": clipping.clip_path,
     "white-space": _white_space,
