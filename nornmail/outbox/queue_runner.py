@@ -89,6 +89,8 @@ class QueueRunner:
     _paused_at: float = field(default=0.0, init=False)
     _resume_at: float = field(default=0.0, init=False)
     _pause_reason: NornmailError | None = field(default=None, init=False)
+    _submitted: dict[str, float] = field(default_factory=dict, init=False)
+    """When each message was submitted, oldest first, on the clock that does not jump."""
 
     def __post_init__(self) -> None:
         self._backoff = ServerBackoff(self.context.rng)
@@ -295,7 +297,16 @@ class QueueRunner:
         recent = self.context.store.submissions_since(
             self.context.outbox, since, limit=self.limits.most
         )
-        return transitions.until_slot(recent, self.limits, now)
+        pause = transitions.until_slot(recent, self.limits, now)
+        # The store's clock may have been set meanwhile.
+        own = list(reversed(self._submitted.values()))
+        return max(pause, transitions.until_slot(own, self.limits, self.context.clock.monotonic()))
+
+    def _note_submission(self, key: str) -> None:
+        self._submitted.pop(key, None)
+        self._submitted[key] = self.context.clock.monotonic()
+        while len(self._submitted) > self.limits.most:
+            del self._submitted[next(iter(self._submitted))]
 
     def _try(self, message: QueuedMessage) -> None:
         """Make one attempt, and settle what came of it."""
@@ -344,6 +355,7 @@ class QueueRunner:
             self._commit(sending)
             self._unsettled = None
             current = sending
+            self._note_submission(message.key)
 
         try:
             envelope = transitions.envelope_of(message)

@@ -125,9 +125,9 @@ def until_slot(submissions: Sequence[float], limits: SendLimits, now: float) -> 
     """Seconds until another message may go out, 0.0 if it may now.
 
     Args:
-        submissions: when messages did, newest first, at least as many as ``limits.most``, in
-            seconds since 1970 UTC. Times in the future were written by a clock that ran ahead, and
-            do not count.
+        submissions: when messages did, newest first, at least as many as ``limits.most``, by the
+            clock of ``now``. Times in the future were written by a clock that ran ahead, and do
+            not count.
     """
     past = [at for at in submissions if at <= now]
     quotas = limits.quotas(now)

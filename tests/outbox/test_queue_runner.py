@@ -385,6 +385,23 @@ def test_only_a_claim_for_sending_keeps_to_the_limits(monkeypatch: pytest.Monkey
     assert (store.claims, store.quotas) == (["left behind", "k"], [(), SendLimits().quotas(NOW)])
 
 
+@pytest.mark.parametrize("jump", [-365 * 86_400.0, -3_600.0, 3_600.0, 365 * 86_400.0])
+def test_a_clock_that_is_set_lets_no_more_messages_out_and_holds_none(jump: float) -> None:
+    desk = Desk(limits=SendLimits(per_minute=2, per_hour=3))
+    sent: list[float] = []
+    for number in range(9):
+        desk.queue(str(number))
+    for _ in range(20):
+        pause = desk.runner.run_once()
+        sent += [desk.clock.monotonic()] * (len(desk.line.asked) - len(sent))
+        desk.clock.advance(min(pause or 1.0, 3_600.0))
+        if len(sent) in (2, 3, 6):  # within the minute, and within the hour
+            desk.clock.jump(jump)
+    assert len(sent) == 9
+    assert all(later - at >= 60.0 for at, later in zip(sent, sent[2:], strict=False))
+    assert all(later - at >= 3_600.0 for at, later in zip(sent, sent[3:], strict=False))
+
+
 def test_a_message_that_another_sender_changed_is_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
