@@ -21,7 +21,6 @@ import weakref
 from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nornmail.errors import StoreError
@@ -117,8 +116,7 @@ class Damaged(Exception):
     """A line is not what was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
+class Lines(NamedTuple):
     """The content of a journal.
 
     Attributes:
@@ -138,21 +136,6 @@ def write_line(value: dict[str, Any]) -> bytes:
     body = json.dumps(value, separators=(",", ":")).encode("ascii")
     rest = b" %08x %s" % (len(body), body)
     return b"%08x%s\n" % (crc32(rest), rest)
-
-
-def read_journal(path: str) -> Lines | None:
-    """The lines of the journal at ``path``, ``None`` where there is none.
-
-    Raises:
-        StoreError: it is damaged.
-    """
-    try:
-        with open(path, "rb") as file:
-            return read_lines(file.read())
-    except FileNotFoundError:
-        return None
-    except Damaged as error:
-        raise damaged(path, error) from error
 
 
 def read_lines(data: bytes) -> Lines:
@@ -305,6 +288,10 @@ VERSION = 5
 field of it. It rises with a column that is added to a table."""
 FIRST_OF_TABLES = 5
 """The first version that has the rows of the tables; those before had mailboxes."""
+JOURNAL = ".journal"
+TEMPORARY = ".tmp"
+"""Ends the names of the journal, and of the next snapshot while it is written; one that is found
+was cut off, and has no use."""
 CHUNK_BYTES = 1 << 20
 """Octets that are written at a time: a big state is never in memory twice."""
 _OPENING = b'{"format": "nornmail state", "version": '
@@ -312,20 +299,23 @@ _CHECKSUM = b'"checksum": "%08x"}\n'
 """The last line; the CRC-32 is that of all before it."""
 
 
-class Snapshot(NamedTuple):
-    """A state as it was after the commit with the number ``sequence``.
+class Saved(NamedTuple):
+    """What the files of a store say.
 
     Attributes:
-        version: of its format.
-        sequence: that number.
-        commits: what it holds: one commit of all rows, or one for each mailbox in old versions.
-        size: its octets.
+        version: of the snapshot's format.
+        commits: the snapshot as one commit of all rows, or as one for each mailbox in old versions,
+            and those that followed it.
+        sequence: the number of the last one.
+        size: octets of the snapshot.
+        journal: the content of the journal, some of whose lines the snapshot may hold already.
     """
 
     version: int
-    sequence: int
     commits: list[dict[str, Any]]
+    sequence: int
     size: int
+    journal: Lines = Lines([], 0)
 
 
 def check_opening(path: str) -> bool:
@@ -350,12 +340,27 @@ def check_opening(path: str) -> bool:
     return True
 
 
-def read_snapshot(path: str) -> Snapshot:
-    """The snapshot at ``path``.
+def read_saved(path: str) -> Saved | None:
+    """What the snapshot at ``path`` and its journal say, ``None`` where there is neither.
 
     Raises:
-        StoreError: it is damaged.
+        StoreError: one is damaged, missing, something else, or of a newer program.
     """
+    # The journal first: what another process folds into the snapshot meanwhile is in both.
+    journal = path + JOURNAL
+    try:
+        with open(journal, "rb") as file:
+            lines = read_lines(file.read())
+    except FileNotFoundError:
+        lines = None
+    except Damaged as error:
+        raise damaged(journal, error) from error
+    if not check_opening(path):
+        if lines is not None and lines.values:
+            raise damaged(path, "it is missing, and there is a journal next to it")
+        return None
+    if lines is None:
+        raise damaged(journal, "it is missing")
     with open(path, "rb") as file:
         data = file.read()
     last = len(data) - len(_CHECKSUM % 0)
@@ -363,7 +368,15 @@ def read_snapshot(path: str) -> Snapshot:
         raise damaged(path, "its checksum does not fit")
     value = json.loads(data)
     commits = [value["tables"]] if "tables" in value else value["mailboxes"]
-    return Snapshot(value["version"], value["sequence"], commits, len(data))
+    sequence = value["sequence"]
+    for number, commit in enumerate(lines.values, start=1):
+        if commit["n"] <= sequence:
+            continue  # cut off after the snapshot was in place, before the journal was cleared
+        sequence += 1
+        if commit["n"] != sequence:
+            raise damaged(journal, f"a line is missing before line {number}")
+        commits.append(commit)
+    return Saved(value["version"], commits, sequence, len(data), lines)
 
 
 def write_snapshot(
@@ -383,12 +396,7 @@ def write_snapshot(
     Raises:
         OSError: the old one may stand there still.
     """
-    return files.replace_whole(path, temporary_path(path), _chunks(_pieces(sequence, tables)))
-
-
-def temporary_path(path: str) -> str:
-    """The path of the next snapshot. A file that is there already was cut off, and has no use."""
-    return path + ".tmp"
+    return files.replace_whole(path, path + TEMPORARY, _chunks(_pieces(sequence, tables)))
 
 
 def _pieces(sequence: int, tables: Iterable[tuple[str, Iterable[Any]]]) -> Iterator[bytes]:

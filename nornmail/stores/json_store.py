@@ -20,7 +20,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,16 +32,15 @@ from nornmail.stores import json_rows
 from nornmail.stores.errors import damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import (
     FIRST_OF_TABLES,
+    JOURNAL,
+    TEMPORARY,
     VERSION,
     End,
     Journal,
-    Lines,
     RawFiles,
-    Snapshot,
+    Saved,
     check_opening,
-    read_journal,
-    read_snapshot,
-    temporary_path,
+    read_saved,
     write_snapshot,
 )
 from nornmail.stores.rows import Row, write_json
@@ -68,35 +67,22 @@ class JsonFiles(LocalStore):
         super().__init__(self._database, path)
         self._files = files
         self._raws = RawFiles(path + ".raw", files)
-        self._journal_path = path + ".journal"
+        self._journal_path = path + JOURNAL
 
-    def _fill(self, snapshot: Snapshot, lines: Lines) -> int:
-        """Fill the tables with a snapshot and the lines of the journal that follow it.
-
-        Returns:
-            The number of the last commit.
-        """
-        self._database.execute("BEGIN")
+    def _read(self) -> Saved | None:
+        """Fill the tables with what the files say, where there are any."""
         try:
-            following = list(self._following(snapshot.sequence, lines))
-            commits = [*snapshot.commits, *following]
-            if snapshot.version < FIRST_OF_TABLES:
-                commits = [json_rows.from_before(commits)]
-            json_rows.fill(self._database, commits)
+            saved = read_saved(self.path)
+            if saved is not None:
+                commits = saved.commits
+                if saved.version < FIRST_OF_TABLES:
+                    commits = [json_rows.from_before(commits)]
+                self._database.execute("BEGIN")
+                json_rows.fill(self._database, commits)
+                self._database.execute("COMMIT")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error
-        self._database.execute("COMMIT")
-        return snapshot.sequence + len(following)
-
-    def _following(self, sequence: int, lines: Lines) -> Iterator[dict[str, Any]]:
-        """The lines that follow a snapshot."""
-        for number, value in enumerate(lines.values, start=1):
-            if value["n"] <= sequence:
-                continue  # cut off after the snapshot was in place, before this was cleared
-            sequence += 1
-            if value["n"] != sequence:
-                raise damaged(self._journal_path, f"a line is missing before line {number}")
-            yield value
+        return saved
 
     def _raw(self, row: Row) -> bytes | None:
         return self._raws.read(row[0])
@@ -110,12 +96,7 @@ class JsonView(JsonFiles):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(resolve(path), Files())
         with translated(self.path):
-            # The journal first: what is folded into the snapshot meanwhile is in both.
-            lines = read_journal(self._journal_path)
-            if lines is None:
-                raise damaged(self._journal_path, "it is missing")
-            if check_opening(self.path):
-                self._fill(read_snapshot(self.path), lines)
+            self._read()
 
     def holder(self, mailbox: MailboxKey) -> str:
         return holder_of(self.path + ".lock")
@@ -194,8 +175,9 @@ class JsonStateStore(JsonFiles):
 
     def _open(self, undo: ExitStack) -> None:
         refuse_names(self._journal_path)
-        snapshot, lines = self._read()
-        end = End(self._fill(snapshot, lines), lines.length)
+        if os.path.exists(self.path + TEMPORARY):
+            self._files.unlink(self.path + TEMPORARY)
+        saved = self._read() or self._begin_files()
         execute = self._connection.execute
         self._tables = json_rows.tables(self._database)
         execute(json_rows.TOUCHED)
@@ -204,14 +186,15 @@ class JsonStateStore(JsonFiles):
                 execute(trigger)
         named = execute("SELECT bytes FROM raw UNION ALL SELECT bytes FROM letter_raw").fetchall()
         lost = self._raws.find_lost(column for (column,) in named)
+        end = End(saved.sequence, saved.journal.length)
         self._journal = Journal(self._journal_path, end, self._files)
         undo.callback(self._journal.close)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
         self._identity = FileIdentity(self._journal_path, self._lock.path)
-        self._fold_at = max(JOURNAL_FLOOR_BYTES, snapshot.size)
+        self._fold_at = max(JOURNAL_FLOOR_BYTES, saved.size)
         # An older program would not understand what comes, and nothing is appended to a line that
         # lacks its newline.
-        if snapshot.version < VERSION or not lines.ended:
+        if saved.version < VERSION or not saved.journal.ended:
             self._fold()
         # An empty commit: it takes away a line that was cut off, and shows that the disk takes what
         # is written to it before any mail is delivered.
@@ -219,24 +202,11 @@ class JsonStateStore(JsonFiles):
         self._journal.keep()
         self._forget_lost(lost)
 
-    def _read(self) -> tuple[Snapshot, Lines]:
-        """The snapshot, and the journal's lines."""
-        if os.path.exists(temporary_path(self.path)):
-            self._files.unlink(temporary_path(self.path))
-        known, lines = check_opening(self.path), read_journal(self._journal_path)
-        if known and lines is None:
-            raise damaged(self._journal_path, "it is missing")
-        if known and lines is not None:
-            return read_snapshot(self.path), lines
-        if lines is not None and lines.values:
-            raise damaged(self.path, "it is missing, and there is a journal next to it")
-        return self._begin_files(), Lines([], 0)
-
-    def _begin_files(self) -> Snapshot:
+    def _begin_files(self) -> Saved:
         """Make the files of a new store: the journal first, since a snapshot has one."""
         os.close(self._files.open(self._journal_path, os.O_WRONLY | os.O_CREAT))
         self._files.fsync_directory(os.path.dirname(self.path))
-        return Snapshot(VERSION, 0, [], write_snapshot(self.path, 0, [], self._files))
+        return Saved(VERSION, [], 0, write_snapshot(self.path, 0, [], self._files))
 
     def _forget_lost(self, columns: Iterable[str]) -> None:
         """Keep no bytes where their file was removed or changed by another program.

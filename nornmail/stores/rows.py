@@ -6,7 +6,7 @@ parameters (``?``). sqlite stores a string that UTF-8 cannot hold as octets, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -218,45 +218,27 @@ _NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
 
 
 _IN_STATE = {
-    State: ("entry", "mailbox", CLOSED_STATES, CLOSED),
-    QueueState: ("letter", "outbox", THROUGH_STATES, THROUGH),
+    State: ("mailbox", CLOSED_STATES, CLOSED),
+    QueueState: ("outbox", THROUGH_STATES, THROUGH),
 }
-"""By the kind of state: the table, its column that says whose, and the states of no index."""
+"""By the kind of state: the column that says whose, and the states of no index."""
+
+
+ENTRIES = f"SELECT {COLUMNS} FROM entry WHERE {{}} ORDER BY due_at, {_BY_KEY} LIMIT ?"
+ENTRIES_WITHOUT_RAW = ENTRIES.replace("{}", f"{{}} AND NOT {_HAS_RAW}")
+COUNT_ENTRIES = "SELECT count(*) FROM entry WHERE {} LIMIT ?"
+"""Queries for :func:`in_state`."""
 
 
 @cache
-def in_state(state: State | QueueState, what: str) -> str:
-    """The query for the rows of one state. Arguments: mailbox or outbox, and the state.
+def in_state(query: str, state: State | QueueState) -> str:
+    """A query for the rows of one state. Arguments: mailbox or outbox, the state, limit.
 
     The partial index serves a query that says in so many words that the state is one of its own.
     """
-    table, whose, closed_states, closed = _IN_STATE[type(state)]
-    still_open = "" if state in closed_states else f"AND state NOT IN {closed}"
-    return f"SELECT {what} FROM {table} WHERE {whose} = ? AND state = ? {still_open}"
-
-
-@cache
-def entries_in_state(state: State) -> str:
-    """Arguments: mailbox, state, limit."""
-    return f"{in_state(state, COLUMNS)} ORDER BY due_at, {_BY_KEY} LIMIT ?"
-
-
-@cache
-def messages_in_state(state: QueueState) -> str:
-    """Arguments: outbox, state, limit."""
-    return f"{in_state(state, MESSAGE)} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
-
-
-@cache
-def count_in_state(state: State | QueueState) -> str:
-    """Arguments: mailbox or outbox, state, limit."""
-    return f"{in_state(state, 'count(*)')} LIMIT ?"
-
-
-@cache
-def entries_without_raw(state: State) -> str:
-    """Arguments: mailbox, state."""
-    return f"{in_state(state, COLUMNS)} AND NOT {_HAS_RAW} ORDER BY due_at, {_BY_KEY}"
+    whose, closed_states, closed = _IN_STATE[type(state)]
+    still_open = "" if state in closed_states else f" AND state NOT IN {closed}"
+    return query.format(f"{whose} = ? AND state = ?{still_open}")
 
 
 def read_key(row: Row) -> EntryKey:
@@ -340,6 +322,11 @@ SELECT_BYTES = (
     "SELECT bytes FROM letter_raw JOIN letter ON letter.id = letter_raw.letter "
     "WHERE letter.outbox = ? AND letter.key = ?"
 )
+MESSAGES = (
+    f"SELECT {MESSAGE} FROM letter WHERE {{}} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
+)
+COUNT_MESSAGES = "SELECT count(*) FROM letter WHERE {} LIMIT ?"
+"""Queries for :func:`in_state`."""
 UPDATE_REQUEST = "UPDATE letter SET wish = ? WHERE id = ?"
 SELECT_REQUESTS = (
     "SELECT key, wish FROM letter WHERE outbox = ? AND wish IS NOT NULL ORDER BY CAST(key AS BLOB)"
@@ -387,11 +374,8 @@ DELETE_RECIPIENT = (
 
 def write_message(message: QueuedMessage) -> Row:
     """The columns behind the outbox, in the order of the fields."""
-    from json import dumps
-
     columns = {name: getattr(message, name) for name in _FIELDS}
-    recipients = list(map(_write_recipient, message.recipients))
-    columns["recipients"] = dumps(recipients, separators=(",", ":"))
+    columns["recipients"] = _write_recipients(message.recipients)
     columns["state"] = message.state.value
     columns.update({name: int(columns[name]) for name in BOOLS})
     return tuple(columns.values())
@@ -456,22 +440,23 @@ def read_json(value: Any) -> Any:
     return write_text(value)
 
 
-def _write_recipient(recipient: Recipient) -> list[Any]:
-    address, text = (write_json(write_text(t)) for t in (recipient.address, recipient.text))
-    return [address, recipient.status.value, recipient.code, text]
+def _write_recipients(recipients: Iterable[Recipient]) -> str:
+    from json import dumps
+
+    values = [
+        (write_json(write_text(r.address)), r.status.value, r.code, write_json(write_text(r.text)))
+        for r in recipients
+    ]
+    return dumps(values, separators=(",", ":"))
 
 
 def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
     from json import loads
 
+    def plain(value: Any) -> str:
+        return read_text(read_json(value))
+
     return tuple(
-        [
-            Recipient(
-                read_text(read_json(address)),
-                RecipientStatus(status),
-                code,
-                read_text(read_json(text)),
-            )
-            for address, status, code, text in loads(recipients)
-        ]
+        Recipient(plain(address), RecipientStatus(status), code, plain(text))
+        for address, status, code, text in loads(recipients)
     )

@@ -209,11 +209,11 @@ class SqlStateStore(StateStore, ABC):
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        by_state = self._by_state(rows.read_entry, rows.entries_in_state, mailbox, states, limit)
+        by_state = self._by_state(rows.read_entry, rows.ENTRIES, mailbox, states, limit)
         return list(heapq.merge(*by_state, key=lambda entry: (entry.due_at, entry.key)))[:limit]
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
-        return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
+        return sum(chain(*self._by_state(_only, rows.COUNT_ENTRIES, mailbox, states)))
 
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
@@ -225,14 +225,11 @@ class SqlStateStore(StateStore, ABC):
         return self._first(self._raw, rows.SELECT_RAW, mailbox, *key)
 
     def entries_without_bytes(self, mailbox: MailboxKey, state: State) -> list[Entry]:
-        return self._all(rows.read_entry, rows.entries_without_raw(state), mailbox, state.value)
+        return self._by_state(rows.read_entry, rows.ENTRIES_WITHOUT_RAW, mailbox, {state})[0]
 
     def mailboxes(self) -> list[MailboxKey]:
         known = map(rows.read_mailbox, self._select(rows.SELECT_MAILBOXES))
-        return sorted(
-            (mailbox for mailbox in known if not mailbox.is_outbox),
-            key=lambda mailbox: (mailbox.account, mailbox.mailbox),
-        )
+        return sorted(mailbox for mailbox in known if not mailbox.is_outbox)
 
     def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
         """The inboxes that a mailbox has entries for, by their addresses; for a person."""
@@ -395,7 +392,7 @@ class SqlStateStore(StateStore, ABC):
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
         read, mailbox = partial(rows.read_message, outbox), MailboxKey.of_outbox(outbox)
-        by_state = self._by_state(read, rows.messages_in_state, mailbox, states, limit)
+        by_state = self._by_state(read, rows.MESSAGES, mailbox, states, limit)
         merged = heapq.merge(
             *by_state, key=lambda message: (message.due_at, message.queued_at, message.key)
         )
@@ -403,7 +400,7 @@ class SqlStateStore(StateStore, ABC):
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
         mailbox = MailboxKey.of_outbox(outbox)
-        return sum(chain(*self._by_state(_only, rows.count_in_state, mailbox, states)))
+        return sum(chain(*self._by_state(_only, rows.COUNT_MESSAGES, mailbox, states)))
 
     def message_bytes(self, outbox: str, key: str) -> bytes | None:
         return self._first(self._raw, rows.SELECT_BYTES, MailboxKey.of_outbox(outbox), key)
@@ -474,7 +471,7 @@ class SqlStateStore(StateStore, ABC):
     def _by_state(
         self,
         read: Callable[[Row], T],
-        query: Callable[[Any], str],
+        query: str,
         mailbox: MailboxKey,
         states: Iterable[Any],
         limit: int | None = None,
@@ -483,7 +480,8 @@ class SqlStateStore(StateStore, ABC):
         most = rows.NO_LIMIT if limit is None else limit
         with self._locked():
             return [
-                self._all(read, query(state), mailbox, state.value, most) for state in set(states)
+                self._all(read, rows.in_state(query, state), mailbox, state.value, most)
+                for state in set(states)
             ]
 
     def _first(

@@ -17,9 +17,9 @@ from nornmail.stores.json_files import (
     Damaged,
     End,
     Journal,
-    Snapshot,
+    Saved,
     read_lines,
-    read_snapshot,
+    read_saved,
     write_line,
     write_snapshot,
 )
@@ -203,5 +203,6 @@ def test_a_snapshot_says_how_big_it_is_and_comes_back(tmp_path: Path) -> None:
     }
     size = write_snapshot(path, 7, tables.items(), Files())
     assert size == os.path.getsize(path) > CHUNK_BYTES
-    assert read_snapshot(path) == Snapshot(VERSION, 7, [tables], size)
-    assert os.listdir(tmp_path) == ["state.json"]
+    Path(f"{path}.journal").touch()
+    assert read_saved(path) == Saved(VERSION, [tables], 7, size)
+    assert sorted(os.listdir(tmp_path)) == ["state.json", "state.json.journal"]

@@ -163,9 +163,13 @@ def test_a_hot_commit_is_a_few_statements_however_long_the_history(
 
 
 QUERIES = {
-    "waiting entries by due time": (rows.entries_in_state(State.WAITING), "entry_open", 3),
-    "entries to count": (rows.in_state(State.NEW, "count(*)"), "entry_open", 2),
-    "entries without bytes": (rows.entries_without_raw(State.WAITING), "entry_open", 2),
+    "waiting entries by due time": (rows.in_state(rows.ENTRIES, State.WAITING), "entry_open", 3),
+    "entries to count": (rows.in_state(rows.COUNT_ENTRIES, State.NEW), "entry_open", 3),
+    "entries without bytes": (
+        rows.in_state(rows.ENTRIES_WITHOUT_RAW, State.WAITING),
+        "entry_open",
+        3,
+    ),
     "acquaintances": (rows.SELECT_BY_DIGEST, "entry_digest", 3),
     "one entry": (rows.SELECT_ENTRY, "PRIMARY KEY", 4),
     "one state": (rows.SELECT_STATE, "PRIMARY KEY", 4),
