@@ -103,6 +103,11 @@ def damaged(path: str, what: object) -> StoreError:
     )
 
 
+def unreadable(name: str, error: ValueError) -> StoreError:
+    """The error for a store, as errors call it, with a value that no program of ours wrote."""
+    return StoreError(f"{name} has a value that cannot be understood: {error}: {RESTORE}")
+
+
 def newer(name: str, version: int, known: int) -> StoreError:
     """The error for a store that a newer program made.
 

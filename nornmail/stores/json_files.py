@@ -202,7 +202,7 @@ class Journal:
 
     def __init__(self, path: str, end: End, files: Files) -> None:
         self.end = end
-        self._next: End | None = None
+        self.undecided: End | None = None
         """The end with the line that was appended, until it is kept or dropped."""
         self._files = files
         self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
@@ -219,44 +219,36 @@ class Journal:
         self.mend()
         sequence = self.end.sequence + 1
         line = write_line({"n": sequence, **commit})
-        self._next = End(sequence, self.end.length + len(line))
+        self.undecided = End(sequence, self.end.length + len(line))
         self.torn = True
         try:
             self._files.write(self._fd, line)
             self._files.fsync(self._fd)
         except OSError as error:
-            if again := self.drop():
+            try:
+                self.drop()
+            except OSError as again:
                 error.add_note(f"and what was written of it could not be taken back: {again}")
             raise
 
     def keep(self) -> None:
         """Count the line that was appended, if there is one; doing it twice is harmless."""
-        if self._next is not None:
-            self.end = self._next
+        if self.undecided is not None:
+            self.end = self.undecided
             self.torn = False
-            self._next = None
+            self.undecided = None
 
-    def drop(self) -> OSError | None:
+    def drop(self) -> None:
         """Take the line away that was appended, if there is one.
 
         A crash now should not find a commit that was reported as failed.
 
-        Returns:
-            Why it was not possible; the next append takes it away then.
+        Raises:
+            OSError: it may be there still; the next append takes it away.
         """
-        try:
-            if self._next is not None:
-                self.mend()
-        except OSError as error:
-            return error
-        finally:
-            self._next = None
-        return None
-
-    @property
-    def is_undecided(self) -> bool:
-        """Whether a line was appended and neither kept nor dropped."""
-        return self._next is not None
+        if self.undecided is not None:
+            self.undecided = None
+            self.mend()
 
     def clear(self) -> None:
         """Take all lines away: a snapshot holds them.
@@ -396,30 +388,22 @@ def write_snapshot(
     Raises:
         OSError: the old one may stand there still.
     """
-    return files.replace_whole(path, path + TEMPORARY, _chunks(_pieces(sequence, tables)))
+    return files.replace_whole(path, path + TEMPORARY, _chunks(sequence, tables))
 
 
-def _pieces(sequence: int, tables: Iterable[tuple[str, Iterable[Any]]]) -> Iterator[bytes]:
-    """A line for each row, for people and their tools."""
-    yield b'%s%d, "sequence": %d, "tables": {' % (_OPENING, VERSION, sequence)
-    for number, (name, rows) in enumerate(tables):
-        yield b'%s\n"%s": [' % (b"," if number else b"", name.encode("ascii"))
-        for index, row in enumerate(rows):
-            yield b",\n" if index else b"\n"
-            yield json.dumps(row, separators=(",", ":")).encode("ascii")
-        yield b"]"
-    yield b"},\n"
-
-
-def _chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces in big chunks, with the checksum at their end."""
+def _chunks(sequence: int, tables: Iterable[tuple[str, Iterable[Any]]]) -> Iterator[bytes]:
+    """The snapshot in big chunks: a line for each row, for people and their tools."""
     checksum = 0
-    buffer = bytearray()
-    for piece in pieces:
-        buffer += piece
-        if len(buffer) >= CHUNK_BYTES:
-            checksum = crc32(buffer, checksum)
-            yield bytes(buffer)
-            buffer.clear()
-    checksum = crc32(buffer, checksum)
-    yield bytes(buffer) + _CHECKSUM % checksum
+    buffer = bytearray(b'%s%d, "sequence": %d, "tables": {' % (_OPENING, VERSION, sequence))
+    for number, (name, rows) in enumerate(tables):
+        buffer += b'%s\n"%s": [' % (b"," if number else b"", name.encode("ascii"))
+        for index, row in enumerate(rows):
+            line = json.dumps(row, separators=(",", ":"))
+            buffer += b"%s\n%s" % (b"," if index else b"", line.encode("ascii"))
+            if len(buffer) >= CHUNK_BYTES:
+                checksum = crc32(buffer, checksum)
+                yield bytes(buffer)
+                buffer.clear()
+        buffer += b"]"
+    buffer += b"},\n"
+    yield bytes(buffer) + _CHECKSUM % crc32(buffer, checksum)

@@ -21,7 +21,7 @@ import logging
 import os
 import socket
 from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from nornmail.errors import StoreError
@@ -146,7 +146,7 @@ class JsonStateStore(JsonFiles):
 
     def _check_usable(self) -> None:
         super()._check_usable()
-        if self._journal.is_undecided:  # an exception, such as Ctrl-C, came behind its write
+        if self._journal.undecided:  # an exception, such as Ctrl-C, came behind its write
             self._rollback()
             self._journal.keep()
 
@@ -285,7 +285,8 @@ class JsonStateStore(JsonFiles):
     def _rollback(self) -> None:
         self._held.clear()
         if self._connection.in_transaction:  # else COMMIT came before the exception
-            self._journal.drop()
+            with suppress(OSError):  # what is left is taken away with the next append
+                self._journal.drop()
         super()._rollback()
 
     def _fold_if_due(self) -> None:

@@ -18,7 +18,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from nornmail.errors import IllegalTransition, LeaseHeld, NornmailError, StoreError
+from nornmail.errors import IllegalTransition, LeaseHeld, StoreError
 from nornmail.model import Lease, MailboxKey
 from nornmail.outgoing import QueuedMessage, Quota
 from nornmail.stores import rows
@@ -509,23 +509,18 @@ class PostgresStateStore(SqlStateStore):
             StoreError: it cannot be looked up.
         """
         end = time.monotonic() + OUTCOME_SECONDS
-        while True:
-            try:
+        while time.monotonic() < end:
+            with suppress(StoreError):  # the server may be restarting
                 selected = self._connection.execute("SELECT txid_status(?)", (transaction,))
                 (status,) = selected.fetchone()
-            except StoreError:
-                if time.monotonic() > end:
-                    raise
-                status = "in progress"
-            if status != "in progress":
-                return bool(status == "committed")
-            if time.monotonic() > end:
-                raise StoreError(
-                    "the connection to PostgreSQL was lost at a commit whose outcome is not known: "
-                    "what was written is read again",
-                    passing=True,
-                )
+                if status != "in progress":
+                    return bool(status == "committed")
             time.sleep(OUTCOME_PAUSE)
+        raise StoreError(
+            "the connection to PostgreSQL was lost at a commit whose outcome is not known: "
+            "what was written is read again",
+            passing=True,
+        )
 
     def _rollback(self) -> None:
         self._transaction_id = None
@@ -537,11 +532,3 @@ class PostgresStateStore(SqlStateStore):
         super().close()
         if self._heartbeat is not None:
             self._heartbeat.join()
-
-    def _store_error(self, error: Exception) -> StoreError | None:
-        if isinstance(error, ValueError) and not isinstance(error, NornmailError):
-            return StoreError(
-                f"{self._name} has a value that cannot be understood: {error}: "
-                "restore it from a backup"
-            )
-        return None

@@ -6,7 +6,6 @@ import heapq
 import os
 import threading
 import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
@@ -14,7 +13,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
-from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, StoreError
+from nornmail.errors import IllegalTransition, LeaseHeld, LeaseLost, NornmailError, StoreError
 from nornmail.model import (
     OUTBOX,
     Change,
@@ -44,6 +43,7 @@ from nornmail.outgoing import (
 )
 from nornmail.stores import rows
 from nornmail.stores.entries import Entries, Execute
+from nornmail.stores.errors import unreadable
 from nornmail.stores.protocol import StateStore
 from nornmail.stores.rows import Letter, Row, read_text
 from nornmail.uidset import UidSet
@@ -67,7 +67,7 @@ class DatabaseConnection(Protocol):
     def close(self) -> None: ...
 
 
-class SqlStateStore(StateStore, ABC):
+class SqlStateStore(StateStore):
     """Keeps the :class:`~nornmail.stores.protocol.StateStore` protocol in SQL tables.
 
     A subclass says where they lie, how a commit becomes durable, and what keeps others from a
@@ -96,9 +96,11 @@ class SqlStateStore(StateStore, ABC):
 
     # What the stores differ in
 
-    @abstractmethod
     def _store_error(self, error: Exception) -> StoreError | None:
         """The StoreError to raise in place of an error of the database, ``None`` for others."""
+        if isinstance(error, ValueError) and not isinstance(error, NornmailError):
+            return unreadable(self._name, error)
+        return None
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
         """Keep others from taking the lease; no others can reach a store in memory.

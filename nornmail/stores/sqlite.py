@@ -26,6 +26,7 @@ from nornmail.stores.errors import (
     newer,
     resolve,
     store_error,
+    unreadable,
     unusable,
 )
 from nornmail.stores.rows import write_text
@@ -54,6 +55,10 @@ QUICK_CHECK_BYTES = 64 << 20
 """Octets up to which a database is read through when it is opened (some 100 ms). A damaged page of
 a bigger one is found when it is used."""
 
+_SELECT_VERSION = (
+    "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+    "FROM pragma_application_id, pragma_user_version"
+)
 _INSERT_BLANK_BYTES = "INSERT INTO letter_raw (letter, bytes) VALUES (?, zeroblob(?))"
 _HELD = "another process holds it; find out which, or try again"
 _ADVICE = {
@@ -93,9 +98,7 @@ def sqlite_error(path: str, error: Exception) -> StoreError | None:
     if isinstance(error, OverflowError):
         return StoreError(f"the state store {path} cannot hold a number of more than 64 bits")
     if isinstance(error, ValueError):
-        return StoreError(
-            f"the state store {path} has a value that cannot be understood: {error}: {RESTORE}"
-        )
+        return unreadable(f"the state store {path}", error)
     return None
 
 
@@ -200,17 +203,8 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     Raises:
         StoreError: it is another program's, or of a newer version.
     """
-    execute = connection.execute
-    begins = not connection.in_transaction
-    if begins:  # else another process that makes the database may come in between
-        execute("BEGIN")
-    try:
-        (application,) = execute("PRAGMA application_id").fetchone()
-        (version,) = execute("PRAGMA user_version").fetchone()
-        (objects,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
-    finally:
-        if begins and connection.in_transaction:
-            execute("ROLLBACK")
+    # In one statement: else another process that makes the database may come in between.
+    application, version, objects = connection.execute(_SELECT_VERSION).fetchone()
     if application != APPLICATION_ID and (application or version or objects):
         raise StoreError(
             f"{path} is a database of another program and not a state store of nornmail: "

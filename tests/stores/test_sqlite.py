@@ -558,19 +558,17 @@ def test_processes_may_make_and_fill_one_database_at_once(path: Path) -> None:
 def test_a_database_that_is_made_meanwhile_is_not_another_programs(path: Path) -> None:
     """Another process may commit the schema between the reads of its marks."""
 
-    class Interrupted:
-        in_transaction = property(lambda self: connection.in_transaction)
-
-        def execute(self, statement: str) -> sqlite3.Cursor:
-            if statement == "PRAGMA user_version":
-                maker.start()
-                maker.join(0.2)  # it waits for the end of the transaction
-            return connection.execute(statement)
+    def interrupt(statement: str) -> None:
+        if statement.lstrip("- ").startswith("PRAGMA user_version") and maker.ident is None:
+            maker.start()
+            maker.join(0.2)  # it waits for the end of the statement
 
     sqlite3.connect(path).close()
     maker = threading.Thread(target=lambda: SqliteStateStore(path).close())
     with closing(sqlite.open_database(str(path))) as connection:
-        assert sqlite.schema_version(cast("sqlite3.Connection", Interrupted()), str(path)) == 0
+        connection.set_trace_callback(interrupt)
+        assert sqlite.schema_version(connection, str(path)) == 0
+        connection.set_trace_callback(None)
         maker.join()
         assert sqlite.schema_version(connection, str(path)) == len(schema.MIGRATIONS)
 
