@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from nornmail.errors import StoreError
 from nornmail.files import Files
 from nornmail.stores.errors import damaged, newer
+from nornmail.stores.json_rows import from_before
 
 _NAME = re.compile(r"[0-9a-f]{12}-[0-9]+\.eml")
 """The names that are given here. A file with another name belongs to others and stays."""
@@ -278,8 +279,6 @@ class Journal:
 VERSION = 5
 """The format's version: a program refuses a higher one than it knows, since it does not know every
 field of it. It rises with a column that is added to a table."""
-FIRST_OF_TABLES = 5
-"""The first version that has the rows of the tables; those before had mailboxes."""
 JOURNAL = ".journal"
 TEMPORARY = ".tmp"
 """Ends the names of the journal, and of the next snapshot while it is written; one that is found
@@ -296,8 +295,7 @@ class Saved(NamedTuple):
 
     Attributes:
         version: of the snapshot's format.
-        commits: the snapshot as one commit of all rows, or as one for each mailbox in old versions,
-            and those that followed it.
+        commits: the snapshot as one commit of all rows, and those that followed it.
         sequence: the number of the last one.
         size: octets of the snapshot.
         journal: the content of the journal, some of whose lines the snapshot may hold already.
@@ -368,6 +366,8 @@ def read_saved(path: str) -> Saved | None:
         if commit["n"] != sequence:
             raise damaged(journal, f"a line is missing before line {number}")
         commits.append(commit)
+    if "tables" not in value:
+        commits = [from_before(commits)]
     return Saved(value["version"], commits, sequence, len(data), lines)
 
 

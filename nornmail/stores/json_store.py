@@ -31,7 +31,6 @@ from nornmail.model import MailboxKey
 from nornmail.stores import json_rows
 from nornmail.stores.errors import damaged, refuse_names, resolve, store_error
 from nornmail.stores.json_files import (
-    FIRST_OF_TABLES,
     JOURNAL,
     TEMPORARY,
     VERSION,
@@ -74,11 +73,8 @@ class JsonFiles(LocalStore):
         try:
             saved = read_saved(self.path)
             if saved is not None:
-                commits = saved.commits
-                if saved.version < FIRST_OF_TABLES:
-                    commits = [json_rows.from_before(commits)]
                 self._database.execute("BEGIN")
-                json_rows.fill(self._database, commits)
+                json_rows.fill(self._database, saved.commits)
                 self._database.execute("COMMIT")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise damaged(self.path, f"it cannot be understood ({error!r})") from error

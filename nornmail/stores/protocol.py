@@ -3,6 +3,11 @@
 :class:`MailboxStore` is the poller's, :class:`OutboxStore` the mailer's, and :class:`InboxStore`
 belongs to programs that make inboxes while they run; :class:`StateStore` is the three together. A
 program that brings a store of its own for a poller alone writes a :class:`MailboxStore`.
+
+Every method may be called from any thread. It raises :class:`~nornmail.errors.StoreError` when the
+store cannot be read or written, and changed nothing where it raised. What it writes is durable (on
+the disk) on return. Instants are in seconds since 1970 UTC. ``limit`` keeps the first of the values
+in their order, at most so many; ``None`` keeps all.
 """
 
 from __future__ import annotations
@@ -32,12 +37,7 @@ from nornmail.uidset import UidSet
 
 
 class LeaseStore(Protocol):
-    """Leases, which a mailbox and an outbox have alike.
-
-    Every method of a store may be called from any thread, and raises
-    :class:`~nornmail.errors.StoreError` when the store cannot be read or written. A method that
-    raised changed nothing.
-    """
+    """Leases, which a mailbox and an outbox have alike."""
 
     def acquire(self, mailbox: MailboxKey, owner: str) -> Lease:
         """Take the right to work on ``mailbox``, with a fencing token above all earlier ones.
@@ -94,11 +94,7 @@ class MailboxStore(LeaseStore, Protocol):
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
     ) -> list[Entry]:
-        """The entries in any of ``states``, in the order of ``(due_at, epoch, uid, inbox)``.
-
-        Args:
-            limit: at most so many, the first ones; ``None`` for all.
-        """
+        """The entries in any of ``states``, in the order of ``(due_at, epoch, uid, inbox)``."""
 
     def count(self, mailbox: MailboxKey, states: Collection[State]) -> int:
         """The number of entries in any of ``states``."""
@@ -121,7 +117,7 @@ class MailboxStore(LeaseStore, Protocol):
         """Every mailbox that a lease was ever taken of, by account and name."""
 
     def request_retry(self, mailbox: MailboxKey, key: EntryKey) -> None:
-        """Ask for another try of a dead entry; durable on return, and harmless twice.
+        """Ask for another try of a dead entry; harmless twice.
 
         It takes no lease, so that a person can ask while a poller runs, which finds the requests
         with :meth:`retry_requests`. The request ends when the entry is no longer DEAD, and goes
@@ -135,7 +131,7 @@ class MailboxStore(LeaseStore, Protocol):
         """Dead entries that :meth:`request_retry` was called for, in the order of their keys."""
 
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
-        """Write all of ``changes`` or none of them; durable (on the disk) on return.
+        """Write all of ``changes`` or none of them.
 
         Its cost does not grow with the store. No changes: nothing is written.
 
@@ -147,7 +143,7 @@ class MailboxStore(LeaseStore, Protocol):
         """
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
-        """Remove entries of messages that are done with; durable on return.
+        """Remove entries of messages that are done with.
 
         Their UIDs stay known, and the record's ``horizon`` rises to the latest instant at which
         the server received one of them.
@@ -177,7 +173,7 @@ class OutboxStore(LeaseStore, Protocol):
     """
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
-        """Keep a new message with its bytes, durably, unless its key is known already.
+        """Keep a new message with its bytes, unless its key is known already.
 
         It takes no lease. A message that is kept makes its outbox known to the store.
 
@@ -216,7 +212,7 @@ class OutboxStore(LeaseStore, Protocol):
         """
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
-        """Replace the messages with these keys, all or none; durable on return.
+        """Replace the messages with these keys, all or none.
 
         A bounce that was noted meanwhile stays (:func:`nornmail.outgoing.replaced`). A request
         that no longer applies after the change is removed, as are bytes that are not needed.
@@ -228,7 +224,7 @@ class OutboxStore(LeaseStore, Protocol):
         """
 
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
-        """Leave an operator's request for a message, durably; the last one counts.
+        """Leave an operator's request for a message; the last one counts.
 
         It takes no lease. The holder of the lease finds it with :meth:`pending_requests`.
 
@@ -240,7 +236,7 @@ class OutboxStore(LeaseStore, Protocol):
         """The requests that were not carried out yet, with the keys of their messages, in order."""
 
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
-        """Approve or reject a held message (:func:`nornmail.outgoing.decided`), durably.
+        """Approve or reject a held message (:func:`nornmail.outgoing.decided`).
 
         It takes no lease: no sender touches a message that is held.
 
@@ -257,7 +253,7 @@ class OutboxStore(LeaseStore, Protocol):
         It takes no lease.
 
         Returns:
-            Whether it was news, and is durable now.
+            Whether it was news.
         """
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
@@ -266,11 +262,7 @@ class OutboxStore(LeaseStore, Protocol):
     def queued_messages(
         self, outbox: str, states: Collection[QueueState], *, limit: int | None = None
     ) -> list[QueuedMessage]:
-        """The messages in any of ``states``, in the order of ``(due_at, queued_at, key)``.
-
-        Args:
-            limit: at most so many, the first ones; ``None`` for all.
-        """
+        """The messages in any of ``states``, in the order of ``(due_at, queued_at, key)``."""
 
     def count_messages(self, outbox: str, states: Collection[QueueState]) -> int:
         """The number of messages in any of ``states``."""
@@ -287,36 +279,25 @@ class OutboxStore(LeaseStore, Protocol):
     def messages_to(
         self, outbox: str, address: str, *, since: float, limit: int
     ) -> list[QueuedMessage]:
-        """The messages to an address (case ignored) that were queued at ``since`` or later.
-
-        The newest come first, at most ``limit`` of them.
-        """
+        """The messages to an address (case ignored) queued at ``since`` or later, newest first."""
 
     def answers_since(
         self, outbox: str, since: float, *, address: str = "", thread_id: str = ""
     ) -> int:
-        """The number of answers queued at ``since`` or later: to an address, or in a thread.
+        """The number of answers queued at ``since`` or later.
 
-        Args:
-            outbox: whose.
-            since: seconds since 1970 UTC.
-            address: case ignored; counted by it unless a thread is named.
-            thread_id: counted by it where it is not ``""``.
+        Those in a thread where one is named, else those to an address (case ignored).
         """
 
     def submissions_since(self, outbox: str, since: float, *, limit: int) -> list[float]:
-        """The newest ``limit`` values of ``submitted_at`` at ``since`` or later, newest first."""
+        """The values of ``submitted_at`` at ``since`` or later, newest first."""
 
     def forget_messages(self, outbox: str, *, before: float, limit: int) -> int:
         """Remove sent and dropped messages that were last changed before an instant.
 
         One whose key begins with the delivery id of an entry that is not FINISHED or PASSED_OVER
-        stays: its handler may run again, and must find that it was sent. It takes no lease.
-
-        Args:
-            outbox: whose.
-            before: seconds since 1970 UTC.
-            limit: at most so many, the oldest ones.
+        stays: its handler may run again, and must find that it was sent. It takes no lease, and
+        removes the oldest first.
 
         Returns:
             The number of removed messages.
@@ -333,14 +314,10 @@ class InboxStore(Protocol):
     """
 
     def save_inbox(self, mailbox: MailboxKey, record: InboxRecord) -> None:
-        """Keep an inbox, or replace the one with its id; durable on return."""
+        """Keep an inbox, or replace the one with its id."""
 
     def forget_inbox(self, mailbox: MailboxKey, name: str) -> bool:
-        """Remove the inbox with this id; durable on return.
-
-        Returns:
-            Whether there was one.
-        """
+        """Remove the inbox with this id, and return whether there was one."""
 
     def inboxes(self, mailbox: MailboxKey) -> list[InboxRecord]:
         """The inboxes of a mailbox, in the order in which they were made."""

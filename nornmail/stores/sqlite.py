@@ -62,21 +62,20 @@ _SELECT_VERSION = (
 _INSERT_BLANK_BYTES = "INSERT INTO letter_raw (letter, bytes) VALUES (?, zeroblob(?))"
 _HELD = "another process holds it; find out which, or try again"
 _ADVICE = {
-    "FULL": FULL,
-    "BUSY": _HELD,
-    "LOCKED": _HELD,
-    "READONLY": READ_ONLY,
-    "PERM": READ_ONLY,
-    "CANTOPEN": "check that its directory exists and can be written to",
-    "CORRUPT": RESTORE,
-    "NOTADB": f"it is not an SQLite database: choose another path, or {RESTORE}",
-    "IOERR": f"{UNKNOWN}, whether it is full, and the limit on the size of files",
+    "FULL": (FULL, True),
+    "BUSY": (_HELD, True),
+    "LOCKED": (_HELD, True),
+    "READONLY": (READ_ONLY, False),
+    "PERM": (READ_ONLY, False),
+    "CANTOPEN": ("check that its directory exists and can be written to", False),
+    "CORRUPT": (RESTORE, False),
+    "NOTADB": (f"it is not an SQLite database: choose another path, or {RESTORE}", False),
+    "IOERR": (f"{UNKNOWN}, whether it is full, and the limit on the size of files", True),
+    "PROTOCOL": (UNKNOWN, True),
+    "NOMEM": (UNKNOWN, True),
 }
-"""By the name of the error's primary code, ``SQLITE_`` left out."""
-
-
-_PASSING = frozenset({"BUSY", "LOCKED", "FULL", "IOERR", "PROTOCOL", "NOMEM"})
-"""Errors of sqlite that may pass by themselves."""
+"""What to do, and whether it may pass by itself, by the name of the error's primary code,
+``SQLITE_`` left out."""
 
 
 def sqlite_error(path: str, error: Exception) -> StoreError | None:
@@ -93,8 +92,8 @@ def sqlite_error(path: str, error: Exception) -> StoreError | None:
     if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", "")  # the module's own errors have none
         primary = name.removeprefix("SQLITE_").partition("_")[0]
-        advice = _ADVICE.get(primary, UNKNOWN)
-        return unusable(path, error, advice, passing=primary in _PASSING)
+        advice, passing = _ADVICE.get(primary, (UNKNOWN, False))
+        return unusable(path, error, advice, passing=passing)
     if isinstance(error, OverflowError):
         return StoreError(f"the state store {path} cannot hold a number of more than 64 bits")
     if isinstance(error, ValueError):
@@ -114,11 +113,7 @@ def translated(path: str) -> Iterator[None]:
 
 
 def require_sqlite() -> None:
-    """Refuse to continue where Python has no sqlite.
-
-    Raises:
-        StoreError: it has none.
-    """
+    """Raise StoreError where Python has no sqlite."""
     if not HAS_SQLITE:
         raise StoreError(
             "this Python was built without the sqlite3 module, which this store needs: install it "
@@ -144,7 +139,6 @@ def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
 
     Raises:
         StoreError: this Python has no sqlite.
-        sqlite3.Error: it cannot be opened.
     """
     require_sqlite()
     return sqlite3.connect(
@@ -162,7 +156,6 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
 
     Raises:
         StoreError: it is another program's, or of a newer version.
-        sqlite3.Error: it cannot be read or written.
     """
     execute = connection.execute
     execute("BEGIN IMMEDIATE")
@@ -180,10 +173,8 @@ def write_ahead(connection: sqlite3.Connection, clock: Clock) -> str:
     """Switch a database to the write-ahead log, and return the mode that it is in then.
 
     Where another process writes at this instant, sqlite refuses at once and does not wait, as it
-    does elsewhere: two that wait for each other here would wait for good.
-
-    Raises:
-        sqlite3.Error: it cannot be written, or was in use for all of the busy timeout.
+    does elsewhere: two that wait for each other here would wait for good. It gives up after the
+    busy timeout.
     """
     end = clock.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
