@@ -20,12 +20,7 @@ from nornmail.net.oauth import OAuthTokens, TokenRecord
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
-from nornmail.settings.providers import (
-    UNKNOWN_LOGIN,
-    describe,
-    password_hint,
-    provider_of,
-)
+from nornmail.settings.providers import UNKNOWN_LOGIN, describe, password_hint, provider_of
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.diagnose import diagnose_smtp
 from nornmail.stores import open_view, store_exists

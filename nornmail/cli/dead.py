@@ -9,14 +9,7 @@ from contextlib import closing
 
 from nornmail import ConfigurationError, DeadLetter, DeadLetters, Message, parse_message
 from nornmail.cli.options import OK, Parser, Settings, add_settings
-from nornmail.cli.output import (
-    Column,
-    format_time,
-    json_fields,
-    print_bytes,
-    print_fields,
-    table,
-)
+from nornmail.cli.output import Column, format_time, json_fields, print_bytes, print_fields, table
 
 ID_DIGITS = 12
 """Digits of an id in the table; 48 bits tell the dead letters of one store apart."""

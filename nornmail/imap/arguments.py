@@ -79,6 +79,11 @@ def flag_list(flags: frozenset[str]) -> bytes:
     return b"(" + " ".join(sorted(flags)).encode("ascii") + b")"
 
 
+def uid_set(uids: UidSet) -> bytes:
+    """UIDs as an IMAP set."""
+    return str(uids).encode("ascii")
+
+
 def uid_chunks(uids: UidSet, *, rest: int, count: int) -> Iterator[UidSet]:
     """``uids`` in ascending parts, each small enough for one command.
 

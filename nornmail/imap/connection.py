@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from nornmail.clock import Clock, SystemClock, Waker
 from nornmail.errors import CommandRefused, ConnectionLost, ProtocolError
 from nornmail.imap import results
-from nornmail.imap.arguments import decode_mailbox, flag_list, mailbox_argument, quote, uid_chunks
+from nornmail.imap.arguments import flag_list, mailbox_argument, quote, uid_chunks, uid_set
 from nornmail.imap.errors import ErrorKind, classify
 from nornmail.imap.idle import idle
 from nornmail.imap.limits import (
@@ -24,28 +22,10 @@ from nornmail.imap.limits import (
 )
 from nornmail.imap.login import log_in, refused, start_tls
 from nornmail.imap.quirks import ID_ARGUMENTS, ignores_noop, sends_id
-from nornmail.imap.responses import (
-    Exists,
-    Expunge,
-    Fetch,
-    ListItem,
-    MailboxStatus,
-    StatusResponse,
-    Unknown,
-    Untagged,
-)
-from nornmail.imap.results import (
-    Counts,
-    FetchedBody,
-    Selected,
-    Summary,
-    intersection,
-    search_uids,
-    selected,
-    write_internal_date,
-)
+from nornmail.imap.responses import Exists, Expunge, Fetch, MailboxStatus, StatusResponse, Untagged
+from nornmail.imap.results import Counts, FetchedBody, ListedMailbox, Selected, Summary
 from nornmail.imap.tokens import HIGHEST_NUMBER, Literal
-from nornmail.imap.wire import CommandResult, Observer, Wire, endpoint_of
+from nornmail.imap.wire import Ahead, CommandResult, Observer, Wire, endpoint_of
 from nornmail.net.redact import Redactor
 from nornmail.net.sasl import ask_token, secret_forms
 from nornmail.net.tls import Abort
@@ -74,38 +54,6 @@ LIST_STATUS = frozenset({"LIST-EXTENDED", "LIST-STATUS"})
 """Several names in one LIST, and their STATUS in its answer (RFC 5258, RFC 5819)."""
 LISTED_AT_ONCE = 25
 """Names in one LIST: with 255 octets each they fit in a line."""
-_PERSONAL = re.compile(rb'\* NAMESPACE \(\("([^"\\]*)"', re.IGNORECASE)
-"""The answer to NAMESPACE, up to the first personal prefix. One with a quote in it is not read."""
-_UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
-
-
-@dataclass(frozen=True, slots=True)
-class ListedMailbox:
-    r"""A mailbox as LIST shows it.
-
-    Attributes:
-        attributes: in lower case, such as ``\sent`` (RFC 6154).
-        delimiter: between the levels of names; ``""`` where there are no levels.
-    """
-
-    name: str
-    attributes: frozenset[str]
-    delimiter: str
-
-
-@dataclass(slots=True)
-class _Ahead:
-    """A FETCH whose answer is read when it is needed.
-
-    Attributes:
-        arguments: what it asks for; empty when the answer is not needed any more.
-        budget: what it may cost.
-        result: the answer, once it was read.
-    """
-
-    arguments: tuple[bytes, ...]
-    budget: CommandBudget
-    result: CommandResult | None = None
 
 
 class Connection:
@@ -144,7 +92,7 @@ class Connection:
         self._status_interval: float | None = STATUS_INTERVAL
         self._status_at = 0.0
         self._lists_status = True
-        self._ahead: _Ahead | None = None
+        self._ahead = Ahead(wire, self._note)
 
     @classmethod
     def open(
@@ -164,12 +112,7 @@ class Connection:
             abort: ends every wait for the server, from another thread.
 
         Raises:
-            ConnectionLost: no answer, TLS failed, or the server cannot be trusted with
-                credentials.
-            ProtocolError: what answers is not an IMAP server.
             AuthenticationFailed: the credentials were refused, or there are none.
-            Throttled: the server refuses all logins for now.
-            CommandRefused: the server does not understand the login.
             ConfigurationError: a setting cannot be used.
         """
         limits = limits or Limits()
@@ -202,7 +145,7 @@ class Connection:
         """Say LOGOUT and close the socket. Never raises; a second call does nothing."""
         if self._wire.closed:
             return
-        if self._ahead is not None and self._ahead.result is None:
+        if self._ahead.is_unread:
             self._wire.shutdown()  # megabytes would come before the answer
             return
         timeout = min(self._limits.logout_timeout, self._settings.timeout)
@@ -246,23 +189,13 @@ class Connection:
 
     def listed_mailboxes(self) -> list[ListedMailbox]:
         """The mailboxes that can be selected, with their attributes in lower case."""
-        listed = []
-        for item in self._run("LIST", b'""', b'"*"'):
-            if isinstance(item, ListItem):
-                attributes = frozenset(attribute.lower() for attribute in item.attributes)
-                if _UNSELECTABLE.isdisjoint(attributes):
-                    name = decode_mailbox(item.name)
-                    listed.append(ListedMailbox(name, attributes, item.delimiter or ""))
-        return listed
+        return results.listed_mailboxes(self._run("LIST", b'""', b'"*"'))
 
     def personal_prefix(self) -> str:
         """The prefix of the user's mailboxes (RFC 2342), such as ``INBOX.``; ``""`` for none."""
         if "NAMESPACE" not in self.capabilities:
             return ""
-        for item in self._run("NAMESPACE"):
-            if isinstance(item, Unknown) and (prefix := _PERSONAL.match(item.raw)):
-                return decode_mailbox(prefix[1])
-        return ""
+        return results.personal_prefix(self._run("NAMESPACE"))
 
     def create(self, mailbox: str) -> None:
         """Make a mailbox."""
@@ -298,7 +231,7 @@ class Connection:
         Raises:
             CommandRefused: the server does not idle after all.
         """
-        self._read_ahead()
+        self._ahead.read()
         idled = idle(self._wire, seconds, self._budget, wake)
         self._note(CommandResult(idled.end, idled.untagged))
         if idled.end.status != "OK":
@@ -349,7 +282,7 @@ class Connection:
         if self.exists == 0:
             return UidSet()
         if "ESEARCH" in self.capabilities:
-            uids = search_uids(self._run("UID SEARCH", b"RETURN (ALL) ALL"))
+            uids = results.search_uids(self._run("UID SEARCH", b"RETURN (ALL) ALL"))
             if uids is not None:
                 return self._checked(uids)
         return self._checked(self._list_by_windows())
@@ -366,7 +299,7 @@ class Connection:
             # QQ takes no set that descends, which n:* is where nothing is new.
             uids = self.list_uids()
         # RFC 3501, 6.4.8: n:* is *:n where n is above the highest UID, so it always has a hit.
-        return self._checked(intersection(uids, UidSet([(uid, HIGHEST_NUMBER)])))
+        return self._checked(results.intersection(uids, UidSet([(uid, HIGHEST_NUMBER)])))
 
     def find_message_id(self, message_id: str, field: str = "Message-ID") -> UidSet:
         """The messages of the selected mailbox with this in their Message-ID header.
@@ -399,7 +332,7 @@ class Connection:
         if uids:
             self.noop()
         for part in self._parts(uids, rest=16):
-            listed.update(intersection(self._search(b"UID " + _set(part)), part))
+            listed.update(results.intersection(self._search(b"UID " + uid_set(part)), part))
         return listed
 
     # What they are.
@@ -408,7 +341,7 @@ class Connection:
         """Size, date and flags. A message that the server says nothing about is left out."""
         summaries: dict[int, Summary] = {}
         for part in self._parts(uids, rest=len(SUMMARY_ITEMS) + 12):
-            responses = self._run("UID FETCH", _set(part), SUMMARY_ITEMS)
+            responses = self._run("UID FETCH", uid_set(part), SUMMARY_ITEMS)
             summaries.update(results.summaries(responses, part))
         return summaries
 
@@ -420,13 +353,12 @@ class Connection:
         left = iter(uids)
         later: list[int] = []
         while part := list(islice(left, self._limits.list_window)):
-            low, high = part[0], part[-1]
-            sets = [UidSet([(low, high)])]
-            if high - low >= SPARSE * len(part):
+            sets = [UidSet([(part[0], part[-1])])]
+            if part[-1] - part[0] >= SPARSE * len(part):
                 sets = list(self._parts(UidSet.of(part), rest=len(DATE_ITEMS) + 12))
             responses: list[Untagged] = []
             for asked in sets:
-                args = (_set(asked), DATE_ITEMS)
+                args = (uid_set(asked), DATE_ITEMS)
                 responses += self._reply("UID FETCH", *args, dated_runs=True).untagged
             later += results.not_before(responses, part, instant)
         return uids - UidSet.of(later)
@@ -455,19 +387,13 @@ class Connection:
                 asked for.
         """
         parts = list(self._parts(uids, rest=len(BODY_ITEMS) + 12))
-        if len(parts) != 1 or self._ahead is not None:
-            return
-        budget = body_budget(self._limits, self._settings.timeout, expected_octets)
-        arguments = (_set(uids), BODY_ITEMS)
-        self._wire.start("UID FETCH", *arguments, budget=budget)
-        self._ahead = _Ahead(arguments, budget)
+        if len(parts) == 1:
+            budget = body_budget(self._limits, self._settings.timeout, expected_octets)
+            self._ahead.ask("UID FETCH", uid_set(uids), BODY_ITEMS, budget=budget)
 
     def forget_ahead(self) -> None:
         """Discard what was asked for ahead."""
-        if self._ahead is not None and self._ahead.result is not None:
-            self._ahead = None
-        elif self._ahead is not None:
-            self._ahead.arguments = ()
+        self._ahead.forget()
 
     def pieces(self, uid: int, size: int) -> Iterator[bytes]:
         r"""A whole message in pieces, of which one at a time is held; \Seen stays as it is.
@@ -513,7 +439,7 @@ class Connection:
         r"""Set flags, as ``\Seen``, and leave the others as they are."""
         added = flag_list(frozenset(flags))
         for part in self._parts(uids, rest=len(added) + 32):
-            self._run("UID STORE", _set(part), b"+FLAGS.SILENT", added)
+            self._run("UID STORE", uid_set(part), b"+FLAGS.SILENT", added)
 
     def expunge(self, uids: UidSet) -> bool:
         r"""Remove those of ``uids`` that have \Deleted, and no others (RFC 4315).
@@ -524,7 +450,7 @@ class Connection:
         if "UIDPLUS" not in self.capabilities:
             return False
         for part in self._parts(uids, rest=16):
-            self._run("UID EXPUNGE", _set(part))
+            self._run("UID EXPUNGE", uid_set(part))
         return True
 
     def move(self, uids: UidSet, mailbox: str) -> None:
@@ -556,7 +482,7 @@ class Connection:
         budget = plain_budget(
             self._limits, self._settings.timeout + len(raw) / self._limits.min_rate
         )
-        date = b'"%s"' % write_internal_date(at)
+        date = b'"%s"' % results.write_internal_date(at)
         target = mailbox_argument(mailbox)
         self._run("APPEND", target, flag_list(frozenset(flags)), date, Literal(raw), budget=budget)
 
@@ -581,7 +507,7 @@ class Connection:
         budget: CommandBudget | None = None,
         dated_runs: bool = False,
     ) -> CommandResult:
-        result = self._answer_ahead(args)
+        result = self._ahead.take(args)
         if result is None:
             budget = budget or self._budget
             result = self._wire.run(command, *args, budget=budget, dated_runs=dated_runs)
@@ -589,24 +515,6 @@ class Connection:
         if result.end.status != "OK":
             raise refused(command, result.end, self._redact)
         return result
-
-    def _answer_ahead(self, args: tuple[bytes | Literal, ...]) -> CommandResult | None:
-        """The answer to a command, if it was asked ahead."""
-        self._read_ahead()
-        ahead = self._ahead
-        if ahead is None or ahead.arguments != args:
-            return None
-        self._ahead = None
-        return ahead.result
-
-    def _read_ahead(self) -> None:
-        """Read the answer to what was asked ahead, before another command is sent."""
-        ahead = self._ahead
-        if ahead is not None and ahead.result is None:
-            ahead.result = self._wire.finish("UID FETCH", ahead.budget)
-            self._note(ahead.result)
-            if not ahead.arguments:
-                self._ahead = None
 
     def _note(self, result: CommandResult) -> None:
         """Keep count, and log what the server wants a person to see (RFC 3501, 7.1: ALERT)."""
@@ -619,7 +527,7 @@ class Connection:
             elif isinstance(response, Expunge):
                 self.exists = max(self.exists - 1, 0)
                 self.expunges += 1
-            elif isinstance(response, StatusResponse) and _is_for_a_person(response):
+            elif isinstance(response, StatusResponse) and response.is_for_a_person:
                 alert = response.code == "ALERT"
                 self.untagged_errors += not alert
                 shown += 1
@@ -665,7 +573,7 @@ class Connection:
         self.selected, self.exists, self.expunges = None, 0, 0
         result = self._reply(command, argument)
         with self._wire.closing_on_error(command):
-            self.selected = selected(mailbox, result, examined=command == "EXAMINE")
+            self.selected = results.selected(mailbox, result, examined=command == "EXAMINE")
         self.exists, self.expunges = self.selected.exists, 0
         self._status_at = self._wire.clock.monotonic()
         return self.selected
@@ -675,7 +583,7 @@ class Connection:
     ) -> dict[int, FetchedBody]:
         bodies: dict[int, FetchedBody] = {}
         for part in self._parts(uids, rest=len(items) + 12):
-            responses = self._run("UID FETCH", _set(part), items, budget=budget)
+            responses = self._run("UID FETCH", uid_set(part), items, budget=budget)
             if len(part) > 1 and results.contradictory(responses, part):
                 log.warning(
                     "data under the UID of another message: UID %s is requested again", part
@@ -711,7 +619,7 @@ class Connection:
         return uids
 
     def _search(self, *key: bytes | Literal) -> UidSet:
-        return search_uids(self._run("UID SEARCH", *key)) or UidSet()
+        return results.search_uids(self._run("UID SEARCH", *key)) or UidSet()
 
     def _checked(self, uids: UidSet) -> UidSet:
         """The hits of a search, unless they are too many to be true."""
@@ -723,7 +631,7 @@ class Connection:
     def _copy_or_move(self, command: str, uids: UidSet, mailbox: str) -> bool:
         target, are_named = mailbox_argument(mailbox), True
         for part in self._parts(uids, rest=len(target) + 12):
-            result = self._reply(command, _set(part), target)
+            result = self._reply(command, uid_set(part), target)
             codes = [
                 status.code for status in result.untagged if isinstance(status, StatusResponse)
             ]
@@ -732,11 +640,3 @@ class Connection:
 
     def _parts(self, uids: UidSet, *, rest: int) -> Iterator[UidSet]:
         return uid_chunks(uids, rest=rest, count=self._limits.list_window)
-
-
-def _set(uids: UidSet) -> bytes:
-    return str(uids).encode("ascii")
-
-
-def _is_for_a_person(response: StatusResponse) -> bool:
-    return response.code == "ALERT" or response.status in ("NO", "BAD")

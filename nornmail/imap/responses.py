@@ -55,6 +55,11 @@ class StatusResponse:
     code_args: str
     text: str
 
+    @property
+    def is_for_a_person(self) -> bool:
+        """Whether the server wants a person to see it (RFC 3501, 7.1: ALERT), or it is an error."""
+        return self.code == "ALERT" or self.status in ("NO", "BAD")
+
 
 @dataclass(frozen=True, slots=True)
 class Exists:

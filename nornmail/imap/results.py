@@ -17,9 +17,11 @@ from nornmail.imap.responses import (
     Exists,
     Expunge,
     Fetch,
+    ListItem,
     MailboxStatus,
     Search,
     StatusResponse,
+    Unknown,
     Untagged,
 )
 from nornmail.imap.tokens import MAX_DIGITS, Atom, TokenValue, number
@@ -56,6 +58,45 @@ def counts(responses: Iterable[Untagged], mailboxes: Iterable[str]) -> dict[str,
 def _any_case(mailbox: str) -> str:
     """A name for comparison: INBOX may be written in any case (RFC 3501, 5.1)."""
     return "INBOX" if mailbox.upper() == "INBOX" else mailbox
+
+
+_PERSONAL = re.compile(rb'\* NAMESPACE \(\("([^"\\]*)"', re.IGNORECASE)
+"""The answer to NAMESPACE, up to the first personal prefix. One with a quote in it is not read."""
+_UNSELECTABLE = frozenset({"\\noselect", "\\nonexistent"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMailbox:
+    r"""A mailbox as LIST shows it.
+
+    Attributes:
+        attributes: in lower case, such as ``\sent`` (RFC 6154).
+        delimiter: between the levels of names; ``""`` where there are no levels.
+    """
+
+    name: str
+    attributes: frozenset[str]
+    delimiter: str
+
+
+def listed_mailboxes(responses: Iterable[Untagged]) -> list[ListedMailbox]:
+    """The mailboxes in an answer to LIST that can be selected."""
+    listed = []
+    for item in responses:
+        if isinstance(item, ListItem):
+            attributes = frozenset(attribute.lower() for attribute in item.attributes)
+            if _UNSELECTABLE.isdisjoint(attributes):
+                name = decode_mailbox(item.name)
+                listed.append(ListedMailbox(name, attributes, item.delimiter or ""))
+    return listed
+
+
+def personal_prefix(responses: Iterable[Untagged]) -> str:
+    """The first personal prefix in an answer to NAMESPACE; ``""`` for none."""
+    for item in responses:
+        if isinstance(item, Unknown) and (prefix := _PERSONAL.match(item.raw)):
+            return decode_mailbox(prefix[1])
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

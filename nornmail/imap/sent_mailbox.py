@@ -12,8 +12,8 @@ from functools import partial
 from typing import Literal, TypeAlias
 
 from nornmail.errors import CommandRefused
-from nornmail.imap.connection import Connection, ListedMailbox
-from nornmail.imap.results import FetchedBody
+from nornmail.imap.connection import Connection
+from nornmail.imap.results import FetchedBody, ListedMailbox
 from nornmail.net.tls import Abort
 from nornmail.settings.imap import ImapSettings, same_mailbox
 from nornmail.settings.providers import provider_of

@@ -448,6 +448,53 @@ class Wire(imaplib.IMAP4):
         self._untagged.append(response)
 
 
+class Ahead:
+    """A command whose answer is read when it is needed, or before another one is sent.
+
+    Args:
+        note: called with the answer, once it was read.
+    """
+
+    def __init__(self, wire: Wire, note: Callable[[CommandResult], object]) -> None:
+        self._wire = wire
+        self._note = note
+        self._command = ""
+        self._arguments: tuple[bytes, ...] = ()
+        self._unread: CommandBudget | None = None
+        self._result: CommandResult | None = None
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether an answer is under way."""
+        return self._unread is not None
+
+    def ask(self, command: str, *arguments: bytes, budget: CommandBudget) -> None:
+        """Send the command, unless one was sent that is still needed."""
+        if self._unread is None and self._result is None:
+            self._wire.start(command, *arguments, budget=budget)
+            self._command, self._arguments, self._unread = command, arguments, budget
+
+    def take(self, arguments: tuple[bytes | Literal, ...]) -> CommandResult | None:
+        """The answer, if this was asked for."""
+        self.read()
+        if self._result is None or self._arguments != arguments:
+            return None
+        result, self._result = self._result, None
+        return result
+
+    def read(self) -> None:
+        """Read the answer that is under way, before another command is sent."""
+        if self._unread is not None:
+            budget, self._unread = self._unread, None
+            result = self._wire.finish(self._command, budget)
+            self._note(result)
+            self._result = result if self._arguments else None
+
+    def forget(self) -> None:
+        """Let the answer be discarded; it is still read where it is under way."""
+        self._arguments, self._result = (), None
+
+
 class ClosingOnError(map_exceptions):
     """Closes a wire on every error, and raises foreign ones as ours."""
 

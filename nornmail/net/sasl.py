@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from nornmail.errors import (
-    AuthenticationFailed,
-    ConfigurationError,
-    ConnectionLost,
-    NornmailError,
-)
+from nornmail.errors import AuthenticationFailed, ConfigurationError, ConnectionLost, NornmailError
 from nornmail.net.tls import Abort, in_thread
 
 MAX_CHALLENGE: Final = 4_096

@@ -20,13 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nornmail.clock import Clock
 from nornmail.context import DeliveryContext, entered
-from nornmail.errors import (
-    Defer,
-    HandlerError,
-    RecipientNotAllowed,
-    Reject,
-    ReplyRefused,
-)
+from nornmail.errors import Defer, HandlerError, RecipientNotAllowed, Reject, ReplyRefused
 from nornmail.model import State
 from nornmail.retry import REASON_LENGTH
 

@@ -16,14 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-from nornmail.clock import (
-    Clock,
-    StatusTracker,
-    SystemClock,
-    Waker,
-    system_random,
-    utc_datetime,
-)
+from nornmail.clock import Clock, StatusTracker, SystemClock, Waker, system_random, utc_datetime
 from nornmail.errors import ConfigurationError, HandlerError, NornmailError, StoreError
 from nornmail.model import Inbox, MailboxKey, State
 from nornmail.outbox.registry import StoreMailers
@@ -36,14 +29,7 @@ from nornmail.poller.handler import Handler, HandlerRunner
 from nornmail.poller.inboxes import Accept, Inboxes
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.loop import Loop
-from nornmail.poller.status import (
-    Backlog,
-    Context,
-    PollerState,
-    PollResult,
-    PollStats,
-    Status,
-)
+from nornmail.poller.status import Backlog, Context, PollerState, PollResult, PollStats, Status
 from nornmail.poller.threads import Lifecycle, stopped_by
 from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait

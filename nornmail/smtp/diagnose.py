@@ -8,13 +8,7 @@ from contextlib import ExitStack
 
 from nornmail.clock import SystemClock
 from nornmail.errors import ConfigurationError, ConnectionLost, NornmailError
-from nornmail.net.diagnose import (
-    CHECK_SECONDS,
-    Check,
-    check_connectivity,
-    speaks_tls,
-    tls_detail,
-)
+from nornmail.net.diagnose import CHECK_SECONDS, Check, check_connectivity, speaks_tls, tls_detail
 from nornmail.net.redact import Redactor
 from nornmail.net.tls import Abort
 from nornmail.settings.smtp import SmtpSettings

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from nornmail import CommandRefused, ImapSettings, SentMailbox
-from nornmail.imap.connection import Connection, ListedMailbox
-from nornmail.imap.results import internal_date, write_internal_date
+from nornmail.imap.connection import Connection
+from nornmail.imap.results import ListedMailbox, internal_date, write_internal_date
 from nornmail.imap.sent_mailbox import SENT, find_mailboxes
 from nornmail.outbox.mailboxes import SentMail
 from nornmail.settings.providers import PROVIDERS, Provider
