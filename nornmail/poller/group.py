@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Self
@@ -111,6 +111,28 @@ class _Member:
         """Leave the connection of the account to its other mailboxes."""
         if self.shared is not None and self.shared.connection is not None:
             self.poller._cycle.let_go(self.shared.connection)
+
+
+@contextmanager
+def _without_servers_that_hang(members: Sequence[_Member]) -> Iterator[None]:
+    """A block that gives back what mailboxes hold, and waits for handlers, but not for servers."""
+    ended = threading.Event()
+
+    def abort() -> None:
+        while not ended.wait(ABORT_AFTER):
+            for member in members:
+                if not member.poller._runner.running_for():
+                    member.poller._abort_wait(True)
+
+    thread = threading.Thread(target=abort, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        for member in members:
+            member.poller._abort_wait(False)
 
 
 class PollerGroup:
@@ -335,8 +357,9 @@ class PollerGroup:
             self._clock.notify_all()
             self._turn.notify_all()
             self._until_idle(members)
-        for member in members:
-            self._end_member(member)
+        with _without_servers_that_hang(members):
+            for member in members:
+                self._end_member(member)
         for thread in threads:
             thread.join()
         with self._lock:

@@ -27,7 +27,7 @@ from nornmail.events import Event, Handled
 from nornmail.model import MailboxKey
 from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import PollerState
-from nornmail.testing import MailServer
+from nornmail.testing import MailServer, faults
 from tests.poller.life.harness import SECONDS, mail, names_of
 
 PASSWORD = "secret"
@@ -212,6 +212,7 @@ def test_bad_accounts_slow_nobody_and_stop_waits_for_no_server(
     post: Post, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
+    post.server.faults.add(faults.Silent("LOGOUT", times=None))
     with silent_server() as port:
         many = group(post)
         many.add(post.settings("hangs@example.com", port=port, timeout=3_600))
