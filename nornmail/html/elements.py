@@ -96,5 +96,8 @@ NEVER_SHOWN: Final = _names(
 ) | {"math annotation", "math annotation-xml", "math mphantom"}
 """Elements that show nothing by themselves, or show something else than their text."""
 
+DRAWN: Final = frozenset({"embed", "iframe", "img", "svg svg", "video"})
+"""Elements that show something else than text, and cover what they are put over."""
+
 NEVER_DRAWN: Final = _names("audio embed iframe meter noembed progress template video")
 """Those of which no style sheet shows the text."""

@@ -34,6 +34,8 @@ _LEAST_WORD: Final = 2.5
 """The width of a word, which is not broken, in sizes of the font."""
 _ROOM: Final = 0.9
 """The height of letters from the top of their line, in sizes of the font."""
+_SPREAD: Final = 50.0
+"""Pixels that are drawn around a box and cover what is there."""
 _ON_LINE: Final = 2
 _RAISED: Final = 3
 
@@ -409,12 +411,13 @@ class Flow:
         layer = sizes.layer
         if layout.is_side_by_side and not (layer or layout.is_table_part):
             layer = _ON_LINE
-        if layer or style.group is not style.behind:
+        is_painted = style.is_opaque or style.group is not style.behind
+        if layer or is_painted:
             self._order += 1
             box.ranks = self._rank, self._under
             if layer:
                 self._rank = (*self._rank, layer, self._order)
-            if style.group is not style.behind:
+            if is_painted:
                 self._under = box.rank = (*self._rank, 0, self._order)
         if sizes.is_aside or (box.has_own_flow and self._is_moved(around)):
             self._left = _UNKNOWN
@@ -544,7 +547,7 @@ class Flow:
         if sizes.cuts and style.height is None:
             self.canvas.cut(self._rank, box, self.y, self.y + style.down, box.number)
         is_painted = box.rank and style.is_opaque and style.has_visibility
-        if is_painted and not (style.lost or style.clipped):
+        if is_painted and style.lost in ("", "drawing") and not style.clipped:
             self._paint(box, box.top or 0.0)
 
     def _paint(self, box: Box, top: float) -> None:
@@ -560,8 +563,13 @@ class Flow:
             line, high = box.around.y + style.down, bottom - top  # it is stretched to its line
             top, bottom = line + margin, line + max(0.0, high + margin)
         top, bottom = max(top, self._clip.top), min(bottom, self._clip.bottom)
-        painted = Painted(box.left, self._reach, top, bottom, box.rank, style.group)
-        self.canvas.paint(painted, box.number if top < box.lowest else 0)
+        wide, rank = 0.0, box.rank
+        if sizes.spread >= _SPREAD:  # an outline is painted behind all else
+            wide, rank = sizes.spread, (*rank[:-2], _RAISED, rank[-1])
+        painted = Painted(
+            box.left - wide, self._reach + wide, top - wide, bottom + wide, rank, style.group
+        )
+        self.canvas.paint(painted, box.number if top - wide < box.lowest else 0)
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box
@@ -631,6 +639,12 @@ class Flow:
             if is_known:
                 self.canvas.hide(box.number + 1, self.number + 1, "size")
         self.y = top + max(0.0, high)
+
+    def put_over(self, style: Style, around: Style) -> None:
+        """Put a box without text in front of what is there."""
+        box = self.open(style, around) if style.is_opaque else None
+        if box is not None:
+            self.close(box, around)
 
     def _skip(self, box: Box) -> None:
         """Count the space of a box in the flow in which there is no text."""

@@ -28,9 +28,8 @@ _FORMULA: Final = _TOKENS | {
     "math mtr", "math munder", "math munderover",
 }  # fmt: skip
 """The elements of formulas that show their text."""
-_DRAWN: Final = frozenset({"embed", "iframe", "video"})
-_USUAL_HEIGHT: Final = 150.0
-"""Pixels of what is drawn without a height of its own."""
+_OVERLAP: Final = 50.0
+"""Pixels by which a margin pulls an element over the words in front of it."""
 _DATA: Final = " | "
 _OPENED: Final = frozenset(
     {"a", "blockquote", "details", "dir", "li", "menu", "ol", "select", "table", "td", "th", "tr",
@@ -320,13 +319,10 @@ class _Page:
         if hidden and (hidden != style.lost or not takes_room(style)):
             if name not in _NO_WORDS:
                 self._keep_all(element, hidden)
-            if name in _DRAWN:
-                self._drawn(element, style, _USUAL_HEIGHT)
             return None
-        if name == "svg svg":
-            self._drawn(element, style, _USUAL_HEIGHT)
         if name in _REPLACED:
             self._replaced(element, style, is_mute)
+            self.flow.put_over(style, around)
             return None
         if name == "br":
             if self._frame is not None:
@@ -334,12 +330,14 @@ class _Page:
             self.flow.break_line(style)
             self.lines.line_end()
             return None
+        layout = style.layout
         pull = style.box.pull if style.layout.is_on_line else style.shift - around.shift
         if pull <= -FAR_RIGHT and self._is_aligned():
             self.flow.hide_line()
+        if pull <= -_OVERLAP and layout.is_inline and style.is_opaque:
+            self.flow.hide_line()  # its background is painted over the words in front of it
         box = self.flow.open(style, around)
         frame = _Frame(element, style, is_mute or _is_mute(element), box, self._frame)
-        layout = style.layout
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
@@ -378,22 +376,13 @@ class _Page:
             is_shown = style.has_visibility and not style.clipped and not hidden
             if text and is_shown and not _is_dot(element):
                 self._write(f"[{text}]")
-            self._drawn(element, style, 0.0)
+            if style.height is not None:
+                flow.image(style.height)
             return
         if element.get("type").lower() in ("submit", "button", "reset", "text", "email", ""):
             value = element.get("value") or element.get("placeholder")
             if value and not style.unseen and not hidden:
                 self._write(value)
-
-    def _drawn(self, element: Element, style: Style, usual: float) -> None:
-        """Put what is drawn on the line: an image, or what stands on it as one."""
-        height = element.get("height").strip().removesuffix("px")
-        if style.height is not None:
-            self.flow.image(style.height)
-        elif height.isdigit() and len(height) < 5:
-            self.flow.image(float(height))
-        elif usual:
-            self.flow.image(usual)
 
     def _open(self, frame: _Frame, name: str) -> None:
         element = frame.element
@@ -433,6 +422,9 @@ class _Page:
             self._close(frame, name)
         if frame.box is not None:
             self.flow.close(frame.box, self._frames[-1].style if self._frames else style)
+            around_it = self._frames[-1].box if self._frames else None
+            if style.is_over and around_it is not None:
+                self.flow.canvas.hide(around_it.number + 1, frame.box.number + 1, "covered")
             if self._frames and layout.is_block and not style.is_out:
                 self._frames[-1].block.has_first_line = True
             if frame.asks_if_low and frame.box.height < _LOW and self._is_low(frame.element):

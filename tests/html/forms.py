@@ -141,6 +141,35 @@ HIDDEN: Final = {
         "<div style=perspective:99px;perspective-origin:-9999px><p "
         "style=transform:translateZ(50px)>{t}",
         "<div style=overflow:hidden><p style=transform:translateY(200%)>{t}</div>",
+        "<div style=display:grid><p style=grid-area:1/1>{t}</p><p style=grid-area:1/1;"
+        "background:#fff>text text text</p></div>",
+        "<div style=display:grid><p style=grid-row:1;grid-column:1>{t}</p><div style=grid-row:1;"
+        "grid-column:1;background:#fff></div></div>",
+        "<span>{t}</span><span style=margin-left:-300px;background:#fff;position:relative;"
+        "padding-right:300px>a</span>",
+        "<p>{t}</p><div style=background:linear-gradient(#fff,#fff);position:fixed;inset:0></div>",
+        "<p>{t}</p><div style='box-shadow:0 0 0 999px #fff;position:fixed;top:0;left:0;width:1px;"
+        "height:1px'></div>",
+        "<p>{t}</p><div style='box-shadow:inset 0 0 0 999px #fff;position:fixed;inset:0'></div>",
+        "<p>{t}</p><div style='border:999px solid #fff;position:fixed;top:0;left:0'></div>",
+        "<p>{t}</p><div style='box-shadow:0 0 0 90px #fff;position:relative'>a</div>",
+        "<p>{t}</p><div style='outline:90px solid #fff'>a</div>",
+        "<p>{t}</p><dialog open style='position:fixed;inset:0;max-width:none;width:100%;"
+        "height:100%;border:0;max-height:none;margin:0'></dialog>",
+        "<p>{t}</p><svg style=position:absolute;top:0;left:0 width=900 height=300><rect width=900 "
+        "height=300 fill=white /></svg>",
+        "<p>{t}</p><iframe style=position:absolute;top:0;left:0;background:#fff width=900 "
+        "height=300></iframe>",
+        "<p>{t}</p><input style=position:absolute;top:0;left:0;width:900px;height:300px>",
+        "<div style=background:#fff;height:99px;display:flex><p style=z-index:-1>{t}</p></div>",
+        "<style title=a>p{display:none}</style><style title=b>p{display:block!important}</style>"
+        "<p>{t}", "<link rel=stylesheet href='da&#9;ta:text/css,p{display:none}'><p>{t}",
+        "<p style=text-align-last:right;width:4000px>{t}", "<table width=9999><td align=right>{t}"
+        "</table>", "<div style=width:9999px><p style=float:right>{t}</div>",
+        "<div style=width:9999px;display:flex><p style=margin-left:auto>{t}</div>",
+        "<p style='background:linear-gradient(90deg,#fff 50%,#000 50%);color:#fff'>{t}",
+        "<p style='background:linear-gradient(#000,#000) 0 0/100% 2px no-repeat;color:#fff'>{t}",
+        "<p style=background:#000;background-clip:border-area;color:#fff>{t}",
         "<div style=overflow:hidden><p style=position:relative;top:60px>{t}</div>",
     ),
     **_rules(
@@ -184,6 +213,10 @@ HIDDEN: Final = {
         "top:0;left:0;outline:200px solid #fff}",
         a_shadow_from_its_corner=".k{position:relative}.k::after{content:'';position:absolute;"
         "top:0;left:0;box-shadow:0 0 0 200px #fff}",
+        a_middle_of_an_animation="@keyframes f{50%{opacity:0}}.k{animation:f 1s -.5s paused}",
+        an_animation_that_moves="@keyframes f{to{translate:-9999px}}.k{animation:f 1ms forwards}",
+        small_letters_of_a_font="@font-face{font-family:x;src:local('DejaVu Sans');size-adjust:1%}"
+        ".k{font-family:x}",
         has_nothing=".k:not(:has(*)){display:none}",
         a_registered_property="@property --q{syntax:'*';inherits:false;initial-value:none}"
         ".k{display:var(--q)}",
@@ -501,6 +534,12 @@ SHOWN: Final = {
         "<style>div::first-line{color:navy}</style><div><b>{t}</b></div>",
         "<div style=overflow:hidden><p style=position:relative;top:9px>{t}</p><p>a</div>",
         "<div style=height:900px>a</div>{t}",
+        "<p style='background:linear-gradient(#000,#036);color:#fff'>{t}",
+        "<p style=background:linear-gradient(#eee,#fff)>{t}", "<table width=1200><td>{t}</table>",
+        "<div style=display:grid><p style=grid-row:1>{t}</p><p style=grid-row:2>a</p></div>",
+        "<p>{t}</p><svg style=position:absolute;top:90px;left:0></svg>",
+        "<p>{t}</p><iframe></iframe>", "<style title=a>p{color:red}</style><p>{t}",
+        "<p>{t}</p><p style='border:5px solid;outline:3px solid'>a</p>",
     ),
     **_rules(
         a_scope_that_is_elsewhere="@scope (.other){.k{display:none}}",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from nornmail.html.css.color import BLACK, Color, legacy_color
+from nornmail.html.css.color import BLACK, WHITE, Color, legacy_color
 from nornmail.html.css.computed import compute, is_inked, what_hides_text
-from nornmail.html.css.geometry import push
+from nornmail.html.css.geometry import FAR_RIGHT, push
 from nornmail.html.css.properties import INHERITED
-from nornmail.html.css.style import Narrow, Style
+from nornmail.html.css.style import FLEX, Narrow, Style
 from nornmail.html.css.stylesheet import (
     Declared,
     PageRule,
@@ -19,7 +19,7 @@ from nornmail.html.css.stylesheet import (
 )
 from nornmail.html.css.value_readers import IMAGE, UNKNOWN, Value
 from nornmail.html.css.values import Length
-from nornmail.html.elements import NEVER_SHOWN
+from nornmail.html.elements import DRAWN, NEVER_SHOWN
 from nornmail.html.limits import Budget
 from nornmail.html.tree import UNREAD, Element
 
@@ -253,6 +253,7 @@ class Cascade:
             if is_before:
                 push(style, box)
             is_pulled = "position" in made and box.box.margin_top <= -_LINE
+            is_pulled = is_pulled or ("grid-area" in made and style.display in FLEX)
             if is_pulled and ink is not None:
                 style.lost = style.unseen = "covered"
             return
@@ -277,11 +278,13 @@ class Cascade:
             frames = self.sheets.keyframes.get(name)
             if frames is None:
                 continue
-            self._budget.spend(2 * _COMPUTED_STEPS)
-            first, last = (
-                compute(element.name, parent, {**sets, **frame}).unseen if frame else ""
+            self._budget.spend(3 * _COMPUTED_STEPS)
+            first, last, between = (
+                _hides(compute(element.name, parent, {**sets, **frame}), style) if frame else ""
                 for frame in frames
             )
+            if "paused" in sets.get("animation-play-state", "") and between:
+                first = last = between
             if "alternate" in direction or "reverse" in direction:
                 first = last = first or last
             ends = "forwards" in fill or "both" in fill
@@ -289,6 +292,12 @@ class Cascade:
             unseen = (first and last) or (first if waits else "") or (last if ends else "")
             if unseen:
                 style.lost = style.unseen = unseen
+
+
+def _hides(frame: Style, style: Style) -> str:
+    """The reason why a text is not seen in a frame of an animation; ``""`` if it is."""
+    is_away = min(frame.right - style.right, frame.down - style.down) <= -FAR_RIGHT
+    return frame.unseen or ("position" if is_away else "")
 
 
 def _look(attributes: Mapping[str, str]) -> object:
@@ -407,7 +416,9 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     """The styles that the element's name and its old attributes set (HTML standard, 15.3)."""
     name, attributes = element.name, element.attributes
     sets = _by_name(name)
-    if name in NEVER_SHOWN or ((attributes or name == "dialog") and _is_closed(element)):
+    if name in DRAWN:
+        sets.update(_size_of(name, attributes))
+    elif name in NEVER_SHOWN or ((attributes or name == "dialog") and _is_closed(element)):
         sets["display"] = "none"
     if not attributes:
         return sets
@@ -429,6 +440,9 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
             sets["font-size"] = size
     if name == "table" and attributes.get("align", "").lower() in ("left", "right"):
         sets["float"] = attributes["align"].lower()
+    width = attributes.get("width", "")
+    if name in ("table", "td", "th") and width.isdecimal() and len(width) > 3:
+        sets["width"] = Length(px=int(width[:5]))
     if name == "textarea":
         rows = attributes.get("rows", "")
         sets["height"] = Length(em=1.2 * (int(rows[:5]) if rows.isdecimal() else 2))
@@ -446,6 +460,19 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     if color is not None:
         sets["color"] = color
     return sets
+
+
+def _size_of(name: str, attributes: Mapping[str, str]) -> dict[str, Value]:
+    """The size that an image or the like has by its attributes, or without any."""
+    sets: dict[str, Value] = {} if name == "img" else dict(_USUAL_SIZE)
+    for side in ("width", "height"):
+        text = attributes.get(side, "").strip().removesuffix("px")
+        if text.isdecimal() and len(text) < 5:
+            sets[side] = Length(px=int(text))
+    return sets
+
+
+_USUAL_SIZE: Final = {"width": Length(px=300), "height": Length(px=150)}
 
 
 def _margins_of_body(attributes: Mapping[str, str]) -> dict[str, Value]:
@@ -478,6 +505,8 @@ def _by_name(name: str) -> dict[str, Value]:
         sets["white-space"] = "nowrap"
     elif name == "table":
         sets["text-indent"] = Length()
+    elif name == "dialog":
+        sets.update({"background-color": WHITE, "color": BLACK})
     elif name == "center":
         sets["text-align"] = 0.5
     if name in _MARGINS:

@@ -15,13 +15,15 @@ from nornmail.html.css.properties import INHERITED, LOGICAL, Pending, read, subs
 from nornmail.html.css.style import BoxSizes, Narrow, Style, layout_of
 from nornmail.html.css.value_readers import CURRENT, IMAGE, UNKNOWN, WIDE_KEYWORDS, Shadow, Value
 from nornmail.html.css.values import FONT_SIZE, Length
-from nornmail.html.elements import NEVER_DRAWN
+from nornmail.html.elements import DRAWN, NEVER_DRAWN
 
 SMALLEST_TEXT: Final = 4.0
 """Pixels of text below which it cannot be read. Preheaders have 0 or 1, small print 8 and more."""
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _UNKNOWN_STYLE: Final = "unknown style"
-_KEEPS_ROOM: Final = frozenset({"clipping", "covered", "opacity", "position", "size", "visibility"})
+_KEEPS_ROOM: Final = frozenset(
+    {"clipping", "covered", "drawing", "opacity", "position", "size", "visibility"}
+)
 """The reasons that hide an element which keeps its place on the page."""
 
 
@@ -69,8 +71,14 @@ def compute(
             _set_groups(style, parent, sets, narrow, is_canvas=is_canvas, is_alone=is_alone)
     if style.lost:
         style.unseen = style.lost
+        style.is_opaque = name in DRAWN and style.is_out
         return style
     style.is_painted = _covers_what_is_behind(style, sets)
+    is_over = style.is_out or style.box.margin_top <= -_LINE
+    if style.box.spread >= _OVER or (name in DRAWN and is_over):
+        style.is_opaque = True
+        style.group = style.group.painted(None) if name in DRAWN else style.group
+    style.is_over = style.is_opaque and style.layout.is_item and "grid-area" in sets
     if style.group is not parent.group or not _INKS.isdisjoint(sets):
         style.has_ink = is_inked(style)
     style.unseen = what_hides_text(style)
@@ -396,20 +404,37 @@ def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) 
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
     image = sets.get("background-image")
+    if sets.get("background-clip") == "border-area":
+        return
     is_away = sets.get("background-size") is True or sets.get("background-position") is True
     image = None if image == "none" or is_away else image
     if sets.get("background-clip") is True:
         style.back_ink = image if image is not None else color
         return
+    inks: list[Color | None] = []
     if color is not None:
-        style.group = style.group.painted(color)
-        style.is_opaque = color.alpha > _OPAQUE and sets.get("opacity", 1.0) > _OPAQUE
+        inks.append(color)
     if image is not None:
-        style.group = style.group.painted(None if image == IMAGE else image)
+        inks.append(_of_image(style, color, image))
     for shadow in sets.get("box-shadow", ()):
         if shadow.is_inset and _depth(shadow) >= _FILLING:
-            ink = style.color if shadow.color == CURRENT else shadow.color
-            style.group = style.group.painted(ink)
+            inks.append(style.color if shadow.color == CURRENT else shadow.color)
+    for ink in inks:
+        style.group = style.group.painted(ink)
+        is_solid = ink is not None and ink.alpha > _OPAQUE
+        style.is_opaque = style.is_opaque or (is_solid and sets.get("opacity", 1.0) > _OPAQUE)
+
+
+def _of_image(style: Style, color: Color | None, image: Value) -> Color | None:
+    """Return the color of an image; of several the one that its text is not seen on.
+
+    ``None`` stands for one of which nothing is known.
+    """
+    if not isinstance(image, tuple) or isinstance(image, Color):
+        return None if image == IMAGE else image
+    behind = style.group if color is None else style.group.painted(color)
+    ink = style.fill or style.color
+    return next((stop for stop in image if not paint.is_seen(ink, behind.painted(stop))), None)
 
 
 _OPAQUE: Final = 0.9
@@ -472,9 +497,10 @@ def takes_room(style: Style) -> bool:
 
 def _what_hides(name: str, style: Style, sets: Mapping[str, Value]) -> str:
     """The reason that hides the element and all within it for good; ``""`` if there is none."""
-    is_never_drawn = name in NEVER_DRAWN
-    if is_never_drawn or style.display in ("none", "table-column", "table-column-group"):
+    if style.display in ("none", "table-column", "table-column-group"):
         return "display"
+    if name in NEVER_DRAWN:
+        return "drawing"
     is_collapsed = style.is_collapsed and (style.display or name) in _ROWS
     if is_collapsed or _HIDING.isdisjoint(sets):
         return "visibility" if is_collapsed else ""
@@ -511,6 +537,8 @@ _ROWS: Final = frozenset(
     {"tr", "tbody", "thead", "tfoot", "table-row", "table-row-group", "table-header-group",
      "table-footer-group"}
 )  # fmt: skip
+_LINE: Final = 20.0
+"""Pixels by which a margin pulls an image over a line."""
 _OVER: Final = 50.0
 """Pixels of an outline that is drawn over the box."""
 _HIDING: Final = frozenset(
@@ -532,7 +560,7 @@ def _has_mask(sets: Mapping[str, Value]) -> bool:
 
 def _is_behind(style: Style, sets: Mapping[str, Value]) -> bool:
     """Whether ``z-index`` puts it behind the backgrounds of what is around it."""
-    is_placed = sets.get("position", "static") != "static"
+    is_placed = sets.get("position", "static") != "static" or style.layout.is_item
     return style.is_painted and is_placed and sets.get("z-index", 0) < 0
 
 

@@ -20,6 +20,8 @@ from nornmail.html.elements import BLOCKS
 FAR_RIGHT: Final = 1_000.0
 FAR_DOWN: Final = 5_000.0
 """Pixels by which a text is moved that is not reached by scrolling."""
+_WIDEST: Final = 4_000.0
+"""Pixels of a box of which the end is not on the page."""
 _DEEPEST_STEP: Final = 900.0
 _OUTSIDE: Final = frozenset({"absolute", "fixed"})
 _MOVING: Final = frozenset(
@@ -29,7 +31,8 @@ _MOVING: Final = frozenset(
      "margin-right", "margin-top", "max-height", "max-width", "min-height", "min-width", "overflow",
      "padding-bottom", "padding-left", "padding-right", "padding-top", "perspective", "position",
      "right", "rotate", "scale", "table-layout", "top", "transform", "transform-origin",
-     "translate", "width", "zoom", "container-type", "grid-template-columns"}
+     "translate", "width", "zoom", "container-type", "grid-template-columns", "outline",
+     "box-shadow"}
 )  # fmt: skip
 _TRANSFORMS: Final = ("translate", "rotate", "scale", "transform")
 _EDGE_ON: Final = 0.05
@@ -249,6 +252,8 @@ class _Box:
                 style.layout.is_table_part and self.parent.has_flat_column
             )
         style.width = max(0.0, width if width is not None else self.base)
+        if style.width >= _WIDEST and self.has_width:
+            style.clipped = style.clipped or "position"  # it may stand at the right of its box
         if style.display in FLEX and style.width * self.sets.get("justify-content", 0) > FAR_RIGHT:
             style.clipped = style.clipped or "position"
         if not style.layout.grows:
@@ -436,7 +441,16 @@ class _Box:
             self._is_aside(),
             self.is_out and self._fills("left", "right", "width", self.base)
             and self._fills("top", "bottom", "height", VIEWPORT_HEIGHT),
+            self._spread(),
         )  # fmt: skip
+
+    def _spread(self) -> float:
+        """How far what is drawn around the box reaches."""
+        shadows = self.sets.get("box-shadow", ())
+        spreads = [shadow.spread for shadow in shadows if not shadow.is_inset]
+        return float(max(
+            self.pixels("border-top-width"), self.sets.get("outline", 0.0), *spreads, 0.0
+        ))  # fmt: skip
 
     def _layer(self) -> int:
         if self.position != "static":

@@ -41,6 +41,7 @@ _ALIASES: Final = {
     "overflow-x": "overflow", "overflow-y": "overflow", "overflow-block": "overflow",
     "overflow-inline": "overflow", "container": "container-type",
     "grid-auto-rows": "grid-template-rows", "grid-auto-columns": "grid-template-columns",
+    "grid-row": "grid-area", "grid-column": "grid-area", "text-align-last": "text-align",
     "inline-size": "width", "block-size": "height",
     "max-inline-size": "max-width", "max-block-size": "max-height",
     "min-inline-size": "min-width", "min-block-size": "min-height",
@@ -120,7 +121,7 @@ def _expanded(name: str, text: str, quirks: bool) -> Iterator[tuple[str, Value]]
         return
     if "inline" in name and name.startswith(("margin", "padding", "inset")):
         yield LOGICAL, True
-    if name.startswith("overflow-") and text == "visible":
+    if (name.startswith("overflow-") and text == "visible") or (name, text) == _NO_LAST_LINE:
         return  # where the other direction is cut off, it is as well
     name = _ALIASES.get(name, name)
     if name not in READERS and name not in _SHORTHANDS:
@@ -143,6 +144,7 @@ def _shortened(match: re.Match[str]) -> str:
     return match[0][:20].rstrip("\"')") + ")"
 
 
+_NO_LAST_LINE: Final = ("text-align-last", "auto")
 _BLANKS: Final = re.compile(r"\s+")
 _ADDRESS: Final = re.compile(r"""url\(\s*+(?:"[^"]*+"|'[^']*+'|[^()"']*+)\s*+\)""")
 _QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")
@@ -266,7 +268,7 @@ def _background(text: str) -> Iterator[tuple[str, Value]]:
                 return
             clips = clips or word == "text"
         size = layer.rpartition("/")[2].split() if "/" in layer else []
-        tiny = tiny or bool(size and is_tiny(size[0])) or is_far(layer)
+        tiny = tiny or bool(size and is_tiny(" ".join(size[:2]))) or is_far(layer)
     yield "background-color", color
     yield "background-image", image
     yield "background-clip", clips

@@ -25,7 +25,7 @@ FLEX: Final = frozenset(
 _SPACED: Final = frozenset({"inline-table", "table-cell", "td", "th"})
 _INLINE_BOXES: Final = frozenset(
     {"button", "fieldset", "iframe", "img", "input", "meter", "object", "progress", "select",
-     "textarea", "marquee", "svg svg", "video"}
+     "textarea", "marquee", "svg svg", "video", "embed"}
 )  # fmt: skip
 _TABLE_BOXES: Final = frozenset({"table", "tbody", "td", "tfoot", "th", "thead", "tr"})
 _TABLE_PARTS: Final = _TABLE_BOXES - {"table"}
@@ -47,6 +47,7 @@ class Layout(NamedTuple):
         is_side_by_side: it stands on a line with its siblings.
         is_table_part: it is a row, a cell or the like, which have no margins.
         is_on_line: its box stands on a line of text, as that of a letter does.
+        is_item: it stands in a flex box or a grid.
     """
 
     is_block: bool = False
@@ -58,6 +59,7 @@ class Layout(NamedTuple):
     is_side_by_side: bool = False
     is_table_part: bool = False
     is_on_line: bool = False
+    is_item: bool = False
 
 
 def layout_of(name: str, display: str, around: str, white_space: str, is_out: bool) -> Layout:
@@ -100,6 +102,7 @@ def layout_of(name: str, display: str, around: str, white_space: str, is_out: bo
         in_flex or (not is_block and not is_inline),
         is_part,
         is_on_line,
+        in_flex,
     )
 
 
@@ -158,6 +161,7 @@ class BoxSizes(NamedTuple):
         padding_left, padding_right: its padding, with the borders.
         layer: 1 where it floats, from 3 on where it is positioned, and is painted later.
         fills: it is positioned, and as large as the box that it is counted from.
+        spread: pixels of a border, an outline or a shadow around it, which cover what is there.
         is_aside: what decides how far to the right or down it stands is not known.
     """
 
@@ -178,6 +182,7 @@ class BoxSizes(NamedTuple):
     layer: int = 0
     is_aside: bool = False
     fills: bool = False
+    spread: float = 0.0
 
 
 class Style:
@@ -209,6 +214,7 @@ class Style:
         is_thin: it has no width, and no more than its words would give it.
         narrow: the boxes around what is in it that are as wide as that.
         is_opaque: nothing shines through its background.
+        is_over: it is, and it may stand in the cell of a grid in which there is another.
         is_raised: it is painted later, as inline elements are that are positioned.
         is_painted: between this element and what it is stacked in there is a background.
         shift: by how many pixels margins of inline elements have moved the text of this line.
@@ -255,7 +261,7 @@ class Style:
     height: float | None = None
     has_width = True
     has_set_width = has_flat_row = has_flat_column = False
-    is_placed = is_fixed = is_out = is_painted = is_opaque = is_raised = is_thin = False
+    is_placed = is_fixed = is_out = is_painted = is_opaque = is_over = is_raised = is_thin = False
     narrow: Narrow | None = None
     space: Matrix | None = None
     absolute = fixed = Containing()
@@ -277,5 +283,5 @@ class Style:
 _NOT_INHERITED: Final = frozenset(
     {"unseen", "display", "box", "height", "has_set_width", "has_flat_row", "has_flat_column",
      "is_out", "space",
-     "background", "is_opaque", "is_thin", "narrow"}
+     "background", "is_opaque", "is_over", "is_thin", "narrow"}
 )  # fmt: skip

@@ -31,12 +31,13 @@ from nornmail.html.css.syntax import (
     without_comments,
 )
 from nornmail.html.css.value_readers import UNKNOWN, Value
+from nornmail.html.css.values import number_of
 from nornmail.html.limits import MAX_CSS_NESTING, Budget, BudgetSpentError
 from nornmail.html.tree import Element
 
 Layer = tuple[str, ...]
-Frames = tuple[dict[str, Value], dict[str, Value]]
-"""Declarations of the first and the last frame of an animation."""
+Frames = tuple[dict[str, Value], dict[str, Value], dict[str, Value]]
+"""Declarations of the first and the last frame of an animation, and of those between them."""
 
 
 class Declared(NamedTuple):
@@ -175,6 +176,8 @@ class _Compiler:
             elif name == "@namespace" or (name == "@import" and _DATA.match(unescape(prelude))):
                 raise TooMuchError
             return
+        if name == "@font-face" and any(map(_shrinks, block.items)):
+            raise TooMuchError
         if name == "@keyframes" or name == "@-webkit-keyframes":
             self._keyframes(rest.strip("\"'"), block)
         elif name == "@property":
@@ -275,6 +278,7 @@ class _Compiler:
         """The declarations of the first and the last frame of an animation."""
         first: dict[str, Value] = {}
         last: dict[str, Value] = {}
+        between: dict[str, Value] = {}
         for frame in block.items:
             if isinstance(frame, str):
                 continue
@@ -286,14 +290,29 @@ class _Compiler:
                 first.update(sets)
             if "to" in steps or "100%" in steps:
                 last.update(sets)
-        self.keyframes[name] = (first, last)
+            if not {"from", "0%", "to", "100%"}.issuperset(steps):
+                between.update(sets)
+        self.keyframes[name] = (first, last, between)
 
 
 _DATA: Final = re.compile(r"""(?:@import)?\s*(?:url\()?["'\s]*data:""", re.I)
 """An address that holds a sheet. Mail is not sent with one: a page with it is not read."""
 
 
+_BREAKS: Final = re.compile(r"[\t\n\r]")
+"""Characters that are dropped from addresses."""
 _AT_NAME: Final = re.compile(r"@(?:[-\w]|\\[0-9a-fA-F]{1,6}\s?|\\.|[^\x00-\x7f])+")
+
+
+def _shrinks(item: str | Block) -> bool:
+    """Whether a declaration makes the letters of a font much smaller."""
+    entry = declaration(item) if isinstance(item, str) else None
+    size = number_of(entry.value) if entry is not None and entry.name == "size-adjust" else None
+    return size is not None and size < _SMALLEST_FONT
+
+
+_SMALLEST_FONT: Final = 0.4
+"""The size of the letters of a font, of the usual one."""
 
 
 def _at_rule(prelude: str) -> tuple[str, str]:
@@ -505,6 +524,7 @@ def _is_within(roots: Selectors, element: Element, page: Page) -> bool:
 def _sheet_texts(root: Element) -> Iterator[str]:
     """The texts of the sheets of a page, in order."""
     ahead = [root]
+    titles: set[str] = set()
     while ahead:
         element = ahead.pop()
         name = element.name
@@ -513,8 +533,12 @@ def _sheet_texts(root: Element) -> Iterator[str]:
         if element.children:
             ahead += [child for child in reversed(element.children) if not isinstance(child, str)]
         if name in ("style", "svg style"):
+            title = element.get("title")
+            if title and titles and title not in titles:  # one of them is an alternative
+                raise TooMuchError
+            titles.add(title)
             kind = element.get("type").strip().lower()
             if kind in ("", "text/css") and media_applies(element.get("media")):
                 yield element.text()
-        elif name == "link" and _DATA.match(element.get("href")):
+        elif name == "link" and _DATA.match(_BREAKS.sub("", element.get("href"))):
             raise TooMuchError

@@ -171,11 +171,11 @@ def _mask_part(*plain: str) -> Callable[[str], bool | None]:
     return lambda text: text not in plain
 
 
-def image_of(text: str) -> Color | str | None:
-    """The background's image: none, one of one color, or one of which nothing is known."""
+def image_of(text: str) -> Value:
+    """The background's image: none, its color or colors, or one of which nothing is known."""
     if text == "none":
         return "none"
-    result: Color | str | None = None
+    result: Value = None
     if "currentcolor" in text or ("gradient(" in text and _MIXED.search(text)):
         return UNKNOWN
     for layer in split(text, ","):
@@ -189,7 +189,7 @@ def image_of(text: str) -> Color | str | None:
             same = stops and all(
                 alike(stops[0], stop) and abs(stop.alpha - stops[0].alpha) < 0.1 for stop in stops
             )
-            painted: Color | str = stops[0] if same else IMAGE
+            painted: Value = stops[0] if same else tuple(stops)
         elif FETCHED_IMAGE.match(layer):
             painted = IMAGE if _FETCHED.match(layer) else "none"
         elif layer == "none":
@@ -198,6 +198,8 @@ def image_of(text: str) -> Color | str | None:
             return None
         if result is None or result == "none":
             result = painted
+        elif painted == IMAGE:
+            result = IMAGE  # what lies on an image is not all that is behind a text
     return result
 
 
@@ -369,7 +371,8 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "text-stroke-width": stroke_width_of,
     "text-shadow": _shadows, "box-shadow": _shadows,
     "background-color": color_of,
-    "background-image": image_of, "background-clip": lambda text: "text" in text,
+    "background-image": image_of,
+    "background-clip": lambda text: text if text == "border-area" else "text" in text,
     "background-size": is_tiny, "background-position": is_far,
     "outline": _outline, "outline-offset": stroke_width_of,
     "border-image": lambda text: UNKNOWN if "fill" in text.split() else None,
@@ -404,7 +407,7 @@ READERS: Final[dict[str, Callable[[str], Value]]] = {
     "float": _keyword("left", "right", "none", "inline-start", "inline-end"),
     "text-security": _keyword("none", "disc", "circle", "square"),
     "z-index": lambda text: number_of(text) if text != "auto" else None,
-    "direction": _keyword("ltr", "rtl"),
+    "direction": _keyword("ltr", "rtl"), "grid-area": str,
     "color-scheme": lambda text: "dark" in text.split() and "light" not in text.split(),
     "animation-name": lambda text: tuple(name.strip() for name in split(text, ",")),
     "animation-fill-mode": str, "animation-direction": str, "animation-play-state": str,
