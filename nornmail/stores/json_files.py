@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import weakref
 from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from io import FileIO
 from typing import Any, NamedTuple
 
 from nornmail.errors import StoreError
@@ -206,9 +206,12 @@ class Journal:
         self.undecided: End | None = None
         """The end with the line that was appended, until it is kept or dropped."""
         self._files = files
-        self._fd = files.open(path, os.O_WRONLY | os.O_APPEND)
-        self._closer = weakref.finalize(self, os.close, self._fd)
-        self.torn = os.fstat(self._fd).st_size != end.length
+        # A file and not its number: it is closed with the journal, not while the process ends and a
+        # thread still writes, and once closed it is never another file.
+        self._file = FileIO(
+            path, "a", opener=lambda path, _: files.open(path, os.O_WRONLY | os.O_APPEND)
+        )
+        self.torn = os.fstat(self._file.fileno()).st_size != end.length
         """Something may follow the whole lines: a part of one, or one that was not kept."""
 
     def append(self, commit: dict[str, Any]) -> None:
@@ -223,8 +226,8 @@ class Journal:
         self.undecided = End(sequence, self.end.length + len(line))
         self.torn = True
         try:
-            self._files.write(self._fd, line)
-            self._files.fsync(self._fd)
+            self._files.write(self._file.fileno(), line)
+            self._files.fsync(self._file.fileno())
         except OSError as error:
             try:
                 self.drop()
@@ -264,13 +267,18 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file. Doing it twice is harmless."""
-        self._closer()
+        self._file.close()
+
+    def __del__(self) -> None:
+        """Let go of the file: its store was dropped, or could not be opened."""
+        if "_file" in self.__dict__:
+            self._file.close()
 
     def mend(self) -> None:
         """Cut the file back to its whole lines, so that nothing is ever appended to a torn one."""
         if self.torn:
-            self._files.truncate(self._fd, self.end.length)
-            self._files.fsync(self._fd)
+            self._files.truncate(self._file.fileno(), self.end.length)
+            self._files.fsync(self._file.fileno())
             self.torn = False
 
 

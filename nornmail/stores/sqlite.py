@@ -212,9 +212,18 @@ _copying = threading.Lock()
 @cache
 def _template() -> sqlite3.Connection:
     made = open_database(":memory:")
-    atexit.register(made.close)
+    atexit.register(_close, made, _copying)
     migrate(made, ":memory:")
     return made
+
+
+def _close(connection: sqlite3.Connection, mutex: threading.Lock | threading.RLock) -> None:
+    """Close a connection for good, unless a thread is within a statement as the process ends.
+
+    Closing it then crashes the process.
+    """
+    if mutex.acquire(blocking=False):
+        connection.close()
 
 
 def new_database() -> sqlite3.Connection:
@@ -256,7 +265,7 @@ class LocalStore(SqlStateStore):
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         super().__init__(connection, f"the state store {path}")
         self.path = path
-        self._abandon = weakref.finalize(self, connection.close)
+        self._abandon = weakref.finalize(self, _close, connection, self._mutex)
 
     def _store_error(self, error: Exception) -> StoreError | None:
         return sqlite_error(self.path, error)

@@ -175,6 +175,9 @@ def test_a_cleared_journal_starts_at_its_beginning(tmp_path: Path) -> None:
     assert path.read_bytes() == b""
     journal.close()
     journal.close()
+    with path.open("wb"), pytest.raises(ValueError, match="closed"):
+        journal.append({})  # and not into the file that has its number now
+    assert path.read_bytes() == b""
 
 
 def test_a_line_that_is_dropped_is_taken_away_and_its_number_used_again(tmp_path: Path) -> None:

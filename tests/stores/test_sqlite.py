@@ -597,6 +597,30 @@ def test_a_process_may_end_without_closing_its_stores(tmp_path: Path) -> None:
     assert run(DROPPED, tmp_path / "state.db", tmp_path / "state.json") == ""
 
 
+ENDED_WITHIN_A_STATEMENT = """
+import sys, threading
+from nornmail.model import Epoch, MailboxKey, MailboxRecord, SaveMailbox, Watermark
+from nornmail import JsonStateStore, SqliteStateStore
+def write(store):
+    lease = store.acquire(MailboxKey("a", "b"), "me")
+    epoch = Epoch(1, 7, 1, matched=True, begun_at=1.5)
+    for uid in range(1, 10**9):
+        store.commit(lease, [SaveMailbox(MailboxRecord(epoch=epoch, watermark=Watermark(7, uid)))])
+        begun.release()
+begun = threading.Semaphore(0)
+for store in (SqliteStateStore(sys.argv[1]), JsonStateStore(sys.argv[2])):
+    threading.Thread(target=write, args=(store,), daemon=True).start()
+for _ in range(8):
+    begun.acquire()
+"""
+
+
+def test_a_process_may_end_while_a_thread_still_writes(tmp_path: Path) -> None:
+    for number in range(4):
+        paths = (tmp_path / f"state{number}{end}" for end in (".db", ".json"))
+        assert run(ENDED_WITHIN_A_STATEMENT, *paths) == ""
+
+
 WITHOUT_SQLITE = """
 import sys
 sys.modules["sqlite3"] = None
