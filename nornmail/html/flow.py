@@ -24,6 +24,8 @@ _LEAST_WIDTH: Final = 8.0
 """Pixels of a line in which there is always a letter."""
 _PULLED: Final = 1_000.0
 """Pixels of a margin that pull what follows off the page."""
+_LOST: Final = 40.0
+"""Pixels of a float past the edge of the window of which the rest, at its right, can be read."""
 _UNKNOWN: Final = float("nan")
 """A place that is not known: no comparison with it holds."""
 _RISE: Final = 0.68
@@ -79,12 +81,14 @@ class Box:
         rank: when its background is painted, if it has one.
         is_item: it stands in a flex box.
         has_own_flow: neither margins nor floats in it reach out of it, as it is with tables.
+        sticking: the numbers of hidden texts in it that are seen where they stick out of it, if
+            nothing makes it larger than its lines.
         fillers: the ranks of the boxes that fill the one around it that positions count from.
     """
 
     __slots__ = (
         "around", "clips", "fillers", "floats", "has_own_flow", "height", "is_item", "least",
-        "left", "lowest", "number", "outside", "rank", "ranks", "run", "style", "top",
+        "left", "lowest", "number", "outside", "rank", "ranks", "run", "sticking", "style", "top",
     )  # fmt: skip
 
     def __init__(
@@ -101,6 +105,7 @@ class Box:
         self.height = self.left = self.floats = 0.0
         self.rank: Rank = ()
         self.is_item = self.has_own_flow = False
+        self.sticking: list[int] = []
         self.fillers: list[Rank] | None = None
         self.clips: tuple[Clip, Clip, Ground, Box | None] | None = None
         self.ranks: tuple[Rank, Rank] | None = None
@@ -154,7 +159,7 @@ class Flow:
         self._under: Rank = ()  # of the background behind the text
         self.y = self.shift = 0.0
         self._longest = self._shortest = 0.0  # margins that wait for what they collapse with
-        self._line = 0.0  # the height of the line that is open
+        self._line = self._high = 0.0  # the height of the line that is open, and of the last text
         self._used = 0.0  # how many lines it is by now
         self._floats = -FAR
         self._is_pulled = False
@@ -173,14 +178,23 @@ class Flow:
 
     # Lines
 
-    def text(self, style: Style, text: str) -> float:
-        """Put a text on the line; return where its top is."""
+    def text(self, style: Style, text: str, block: Style | None = None) -> float:
+        """Put a text on the line; return where its top is.
+
+        Args:
+            style: of the text.
+            text: its characters.
+            block: the style of the block that the line is in, which is as high in standards mode.
+        """
         if self._run is not None:
             self._end_run()
         if self._longest or self._shortest or self._open:
             self._settle()
         self.number += 1
         high = line_height(style)
+        if block is not None and block is not style and not self._quirks:
+            high = max(high, line_height(block))
+        self._high = high
         if high > self._line:
             self._line = high
         top = self.y
@@ -247,14 +261,17 @@ class Flow:
         """
         left, wide, further = self._at
         right = left + wide
-        if left != left or top < self._beside or style.is_rtl:
+        is_beside = left != left or top < self._beside or style.is_rtl
+        if is_beside:
             left, right = self._sides()
+        is_beside = is_beside or bool(style.line_align and not style.has_width)
+        is_beside = is_beside or self._high < SLIT  # cells move low lines to their middle
         size = style.size * style.scale
-        line = top + style.down + line_height(style) / 2 + size * _ASCENT
+        line = top + style.down + self._high / 2 + size * _ASCENT
         self._order += 1
         rank = (*self._rank, _RAISED if style.is_raised else _ON_LINE, self._order)
         seen = Seen(
-            self.number, left, right, line - size * _RISE, line + further,
+            self.number, left, right, line - size * _RISE, line + further, is_beside,
             self._under, rank, hidden, style.group,
             None if style.shadows or style.stroke_width else style.fill or style.color,
             self._scope,
@@ -443,7 +460,7 @@ class Flow:
             is_first = not around.before or style.is_thin
             return 0.0 if is_first and y >= around.beside else _UNKNOWN
         if style.is_out:
-            return 0.0 if not around.before else _UNKNOWN
+            return _UNKNOWN if around.before and style.box.is_behind_text else 0.0
         if y < around.beside or (style.layout.is_on_line and outer.line_align):
             return _UNKNOWN
         return around.before
@@ -480,8 +497,7 @@ class Flow:
             self._hung, self._first, self._direct, self._base,
         )  # fmt: skip
         self._direct, self._base = [], 0.0
-        if not style.layout.is_on_line:
-            self._first = self.number + 1
+        self._first = self.number + 1
         margin = sizes.margin_top
         stays = self._line or margin > -_PULLED or not (self._quirks or is_in_row)
         if stays and not (style.is_out or style.layout.is_block):
@@ -494,16 +510,17 @@ class Flow:
         self._before, self._beside = 0.0, -FAR
         if style.is_out:
             self._hung = None
-            if not sizes.is_floating:
-                self._span = None
         elif stays and sizes.margin_top <= -_PULLED and not style.layout.grows:
             self._hung = _Hung(box.around.y + _ROOM * style.size, deque())
-        if style.is_out:
+        if style.is_out or (style.layout.is_table_part and not style.layout.is_on_line):
             self.shift = 0.0
-            if not sizes.is_floating:
-                self._clip, self._scope = WHOLE if style.is_fixed else self._held, None
-                if style.is_placed:
-                    self.y = sizes.padding_top
+        if style.is_out and not sizes.is_floating:
+            self._span = self._scope = None
+            self._clip = WHOLE if style.is_fixed else self._held
+            if style.is_placed:
+                self.y = sizes.padding_top
+            elif not sizes.is_behind_text:  # it would stand below the line
+                self.y += box.around.line * (1 + int(box.around.used))
         box.top = self.y
 
     def close(self, box: Box, around: Style) -> None:
@@ -541,8 +558,8 @@ class Flow:
             right = box.left + sizes.padding_left + style.width + sizes.padding_right
         elif sizes.pull and fills_width(style):
             right = max(right, box.left - sizes.pull)
-        elif style.layout.is_table_part and box.around is not None and not sizes.layer:
-            right = max(right, box.outside[1])  # a cell is as wide as those above it
+        elif style.layout.is_table_part and box.around is not None and box.left >= 0:
+            right = max(right, 0.0 if sizes.layer else box.outside[1])  # as those above it
         self._reach = right
         if sizes.cuts and style.height is None:
             self.canvas.cut(self._rank, box, self.y, self.y + style.down, box.number)
@@ -570,6 +587,8 @@ class Flow:
             box.left - wide, self._reach + wide, top - wide, bottom + wide, rank, style.group
         )
         self.canvas.paint(painted, box.number if top - wide < box.lowest else 0)
+        if self._clip is WHOLE and style.clip_right >= FAR and not style.layout.is_table_part:
+            box.sticking = self.canvas.sticking_out(painted, box.number, style.behind)
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box
@@ -617,9 +636,19 @@ class Flow:
             is_pulling = box.style.layout.is_on_line and sizes.pull <= -_PULLED
             self.shift += sizes.pull if is_pulling else 0.0
         elif sizes.is_floating:
+            if self._is_past_edge(box, outer):
+                self.canvas.hide(box.number + 1, self.number + 1, "position")
             self._floats = max(self._floats, bottom)
             if not box.style.is_thin:
                 self._beside = max(self._beside, bottom)
+
+    def _is_past_edge(self, box: Box, outer: Style) -> bool:
+        """Whether a float sticks out of the window, but for the ends of its longest lines."""
+        sizes = box.style.box
+        if sizes.pull <= -_PULLED:
+            return self._reach - 2 * box.left > _LOST
+        is_narrow = sizes.is_aside and outer.has_width and outer.width < SLIT
+        return is_narrow and outer.right < _LOST and self.number > box.number + 1
 
     def _end(self, box: Box, top: float) -> None:
         """Go to the bottom of a box with which no margin in it collapses."""

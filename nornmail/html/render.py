@@ -40,7 +40,7 @@ BUDGET: Final = "too costly"
 """The reason of text that was not reached before the budget was spent."""
 _CELL_STEPS: Final = 6
 _HIGH: Final = frozenset({"button", "iframe", "img", "input", "object", "select", "textarea"})
-_HIGHER: Final = frozenset({"cellpadding", "height", "rowspan"})
+_HIGHER: Final = frozenset({"cellpadding", "height", "rowspan", "width"})
 _LOW: Final = 4.0
 """Pixels of the lines of a table, without what surrounds its cells, out of which letters stick."""
 _NOTHING: Final[Mapping[int, str]] = {}
@@ -241,13 +241,13 @@ class _Page:
             return
         hidden = style.unseen or ("drawing" if frame.is_mute else "")
         flow = self.flow
-        top = flow.text(style, text)
+        top = flow.text(style, text, frame.block.style)
         is_further = frame.block.has_first_line and style.display not in FLEX
         if hidden in ("", "color") and (
             flow.is_cut(style, top) or not is_on_page(style, len(text), top, flow.shift, is_further)
         ):
             hidden = "position"
-        if hidden == "color" and is_inked_if_low(style):
+        if hidden == "color" and is_inked_if_low(style, frame.block.style):
             if frame.part.element in self._known_low:
                 hidden = ""
             frame.part.asks_if_low = True
@@ -429,6 +429,8 @@ class _Page:
                 self._frames[-1].block.has_first_line = True
             if frame.asks_if_low and frame.box.height < _LOW and self._is_low(frame.element):
                 self.low.add(frame.element)
+            if frame.box.sticking and self._is_low(frame.element):
+                self.flow.canvas.show(frame.box.sticking)
         elif self._frames:  # text behind an inline element stands next to it
             around = self._frames[-1].style
             pull = style.shift - around.shift

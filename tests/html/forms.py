@@ -493,6 +493,20 @@ HIDDEN: Final = {
     "margin-left:-9999px;position:absolute>{t}",
     "under a table of which the text is not seen": "<table style=position:absolute "
     "bgcolor=#ffffff><td style=transform:scale(0)>27743 27</table>{t}",
+    "low lines in a cell without a padding": "<table><td"
+    " style=line-height:0;padding:0;color:#fff;background:navy>{t}</table>",
+    "low lines in cells without a padding": "<table cellpadding=0><td"
+    " style=line-height:0;color:#fff bgcolor=black>{t}</table>",
+    "low lines in an element on a line": "<!doctype html><table bgcolor=black><td><b"
+    " style=line-height:0>{t}</table>",
+    "behind text on a line, by a box that is placed over it": "{t}<div"
+    " style=position:absolute;top:0;left:0;width:200px;height:99px;background:#fff></div>",
+    "a float that sticks out of a cell with its last word": "<table><td"
+    " style=float:right;margin-left:-9999px>{t} text</table>",
+    "a line in a table, which inherits no alignment": "<div style=text-align:right><table"
+    " width=100%><td style=text-indent:-9999px>{t}</table>",
+    "a float at the right of a box without width, with a longer line": "<center"
+    " style=max-width:0><span style=float:right>{t} <table><td>text <td>text</table>",
 }  # fmt: skip
 
 SHOWN: Final = {
@@ -695,4 +709,46 @@ SHOWN: Final = {
     "<td bgcolor=black>text text</table>",
     "next to a cell that is moved away": "<table><td>{t}<td style=transform:translateX(-9999px) "
     "bgcolor=black>a</table>",
+    "in front of the padding of a cell with low lines": "<table><td"
+    " style=line-height:0;color:#fff;background:navy>{t}</table>",
+    "low lines in a painted table": "<table bgcolor=black><td style=line-height:0>{t}</table>",
+    "low lines of a block in a painted cell": "<table><td bgcolor=black><p"
+    " style=line-height:0;margin:0>{t}</table>",
+    "visible on the background of a hidden cell": "<table><td style=visibility:hidden"
+    " bgcolor=black><b style=visibility:visible>{t}</table>",
+    "in front of a box on the line in which a margin pulls": "<style>*{display:inline-block}"
+    "</style>{t} <center><table><td style=margin-left:-9999px></table>",
+    "at the right of its line, where no indent moves it": "<table><td>a <center"
+    " style=text-align:right;text-indent:-9999px>{t}</table>",
+    "a float that sticks out of a cell": "<table><td>a<td"
+    " style=float:right;margin-left:-9999px>{t}</table>",
+    "a float at the right of a box without width": "<center style=width:0><p style=float:right>{t}",
+    "a cell behind one on the line that is moved away": "<table><td"
+    " style=display:inline;margin-left:-9999px><td>{t}</table>",
+    "in an implied table on a painted line": "<small style=background:navy><div"
+    " style=display:table-cell;color:#fff>{t}",
+    "cut off at the width of a table, which is that of its words": "<body"
+    " style=max-width:0><table bgcolor=black><td><section"
+    " style=overflow:hidden;color:#fff>{t}</table>",
+    "a part of it in front of a cell": "<div style=width:0;color:white;float:left>{t}"
+    " 63353</div><table><td bgcolor=#003366>text</table>",
+    "inverted in front of a table": "<font style=filter:invert(1);position:absolute>34346"
+    " <p>{t}</font><table><td bgcolor=#003366>text <td style=height:40px></table>",
+    "letters larger than those of the painted line": "<strong style=background:#000>a <h2"
+    " style=display:inline>{t}",
+    "next to a row that is moved away": "<body style=display:flex><div"
+    " style=background:#000;color:#fff>{t}</div><table><tr"
+    " style=transform:translateX(-9999px)><td bgcolor=#ffffff>text</table>",
+    "dark beside a narrow cell above an empty one": "<table><td style=max-width:0"
+    " bgcolor=black>{t}<tr><td><b></b></table>",
+    "below a painted table that a margin makes low": "<table bgcolor=black><td>{t} <div"
+    " style=margin-top:-9999px></table>",
+    "positioned beside the last cell of a painted table": "<!doctype html><table"
+    " bgcolor=black><td><blockquote><center style=position:absolute>text text {t}</table>",
+    "above a box that is positioned below its line": "{t} <div style=position:absolute><table><td"
+    " bgcolor=black>52736</table></div>",
+    "a float without width at the right of a box without any": "<div style=width:0><p"
+    " style=float:right;width:0>{t}",
+    "a float at the right of a narrow box that is at the right itself": "<style>*{float:right}"
+    "</style><h2 style=max-width:0><table><td>{t}</table>",
 }  # fmt: skip

@@ -29,9 +29,9 @@ _PAINTED: Final = frozenset(
     {"body", "col", "colgroup", "marquee", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 )
 _SHOWN: Final = frozenset(
-    {"align", "background", "bgcolor", "color", "data", "dir", "height", "hidden", "leftmargin",
-     "link", "marginheight", "marginwidth", "nowrap", "open", "popover", "rows", "size", "text",
-     "topmargin", "type", "width", UNREAD}
+    {"align", "background", "bgcolor", "cellpadding", "color", "data", "dir", "height", "hidden",
+     "leftmargin", "link", "marginheight", "marginwidth", "nowrap", "open", "popover", "rows",
+     "size", "text", "topmargin", "type", "width", UNREAD}
 )  # fmt: skip
 """The attributes that say how an element looks, other than ``style``, ``class`` and the like."""
 _PRE: Final = frozenset({"listing", "plaintext", "pre", "textarea", "xmp"})
@@ -50,7 +50,8 @@ _FIELD: Final[Mapping[str, Value]] = {
     "text-shadow": (),
 }  # fmt: skip
 _QUIRKY_TABLE: Final[Mapping[str, Value]] = {
-    "font-size": Length(px=16), "line-height": Length(em=1.2), "white-space": "normal",
+    "font-size": Length(px=16), "line-height": Length(em=1.2), "text-align": 0.0,
+    "white-space": "normal",
 }  # fmt: skip
 _CLIPPED: Final[Mapping[str, Value]] = {"overflow": "clip"}
 _INDENTED: Final = frozenset({"blockquote", "dd", "dir", "figure", "menu", "ol", "ul"})
@@ -319,12 +320,15 @@ def _is_alone(element: Element) -> bool:
     return len(around) < 9 and all(child is element or _is_hollow(child) for child in around)
 
 
-def _is_hollow(node: Element | str) -> bool:
+def _is_hollow(node: Element | str, levels: int = 3) -> bool:
+    """Whether there is nothing in a node, or no more than one that is so."""
     if isinstance(node, str):
         return node.isspace()
     children = node.children
-    has_cell = node.name == "tr" and len(children) == 1 and _is_hollow(children[0])
-    return (node.name in _HOLLOW and (has_cell or not children)) or "hidden" in node.attributes
+    is_empty = not children or (
+        levels > 0 and len(children) == 1 and _is_hollow(children[0], levels - 1)
+    )
+    return (node.name in _HOLLOW and is_empty) or "hidden" in node.attributes
 
 
 def _in_row(cell: Element | None, own: Narrow, row: Narrow | None) -> Narrow | None:
@@ -424,6 +428,8 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
         return sets
     if name == "a" and "href" in attributes:
         sets["color"] = parent.link
+    if name == "table" and attributes.get("cellpadding", "1").strip().startswith("0"):
+        sets["cell-padding"] = 0.0
     if name in _PAINTED:
         if name == "body":
             sets.update(_margins_of_body(attributes))

@@ -91,9 +91,11 @@ def _set_layout(
     """Decide how an element stands among the others, and what hides it with all within it."""
     style.display = sets.get("display", "")
     style.background = sets.get("background-color")
+    if name == "table":
+        style.pads_cells = "cell-padding" not in sets
     is_floating = sets.get("float", "none") != "none" and not is_root
     is_out = is_floating or sets.get("position") in _OUTSIDE
-    around = parent.display
+    around = parent.display or ("inline" if parent.layout.is_inline else "")
     if is_root:
         style.root_size = style.size
         if sets.get("mix-blend-mode", "normal") != "normal":
@@ -398,9 +400,11 @@ _GROUPING: Final = frozenset({"backdrop-filter", "filter", "mix-blend-mode", "op
 
 def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) -> None:
     """The element's own background, and shadows that lie on it."""
-    if _PAINTING.isdisjoint(sets) or (not is_canvas and _is_beside_text(style, sets)):
+    if _PAINTING.isdisjoint(sets):
         return
-    _set_thin_groups(style)
+    if not is_canvas and (not style.has_visibility or _is_beside_text(style, sets)):
+        return
+    _set_thin_groups(style, sets)
     color = sets.get("background-color")
     color = style.color if color == CURRENT else color
     image = sets.get("background-image")
@@ -413,6 +417,7 @@ def _paint(style: Style, sets: Mapping[str, Value], *, is_canvas: bool = False) 
         return
     inks: list[Color | None] = []
     if color is not None:
+        style.painted_size = style.size
         inks.append(color)
     if image is not None:
         inks.append(_of_image(style, color, image))
@@ -443,13 +448,18 @@ _PAINTING: Final = frozenset(
 )
 
 
-def _set_thin_groups(style: Style) -> None:
-    """Lines without height make a box without any; a cell may be as large as the one next to it."""
+def _set_thin_groups(style: Style, sets: Mapping[str, Value]) -> None:
+    """Lines without height make a box without any; a cell may be as large as the one next to it.
+
+    Of letters that stick out of a cell, those in front of its padding are seen on its background.
+    """
     is_thin = line_height(style) < SLIT and not style.layout.is_inline
     if style.layout.grows:
+        pads = style.box.padding_top >= 1 if "padding-top" in sets else style.pads_cells
         style.thin_group = None
-        style.cell_group = style.group if is_thin else None
-        style.low_group = (style.low_group or style.group) if is_thin else None
+        style.cell_group = style.group if is_thin and not pads else None
+        around = style.low_group if is_thin and style.is_low else None
+        style.low_group, style.is_low = around or style.group, is_thin
     elif not is_thin or style.height is not None:
         style.thin_group = style.cell_group = style.low_group = None
     elif style.thin_group is None:
@@ -604,6 +614,9 @@ def is_inked(style: Style) -> bool:
         return False
     if paint.is_seen(fill, group):
         return True
+    around = style.block_group if style.size >= _LARGER * style.painted_size else None
+    if around is not None and style.layout.is_inline and paint.is_seen(fill, around):
+        return True
     if style.stroke_width >= 0.3 and paint.is_seen(stroke, group):
         return True
     ink = style.back_ink
@@ -612,13 +625,20 @@ def is_inked(style: Style) -> bool:
     return any(_is_seen_shadow(shadow, group) for shadow in style.shadows)
 
 
+_LARGER: Final = 1.4
+"""Letters as much larger than those of a painted element on the line stick out of it."""
 _COVERING: Final = 0.3
 """The width of a stroke, in sizes of the font, that leaves nothing of the letter."""
 
 
-def is_inked_if_low(style: Style) -> bool:
-    """Whether a text is seen where the table that is painted around it is as low as its lines."""
-    if style.low_group is None or line_height(style) >= SLIT:
+def is_inked_if_low(style: Style, block: Style) -> bool:
+    """Whether a text is seen where the table that is painted around it is as low as its lines.
+
+    Args:
+        style: of the text.
+        block: the style of the block that its lines are in.
+    """
+    if style.low_group is None or max(line_height(style), line_height(block)) >= SLIT:
         return False
     return paint.is_seen(style.fill or style.color, style.low_group)
 

@@ -64,6 +64,8 @@ def place(name: str, style: Style, parent: Style, sets: Mapping[str, Value]) -> 
         elif not layout.is_inline:
             style.shift = 0.0
         style.has_width = style.has_width and (layout.is_inline or fills_width(style))
+        if layout.grows:
+            style.width = max(style.width, _WORD * style.size)
         return
     box = _Box(name, style, parent, sets)
     box.locate()
@@ -140,13 +142,14 @@ class _Box:
             return
         is_to_the_right = self.is_to_the_right
         end = style.right + self.base - self.pixels("margin-right")
-        is_narrow = self.parent.has_width and not self.parent.layout.grows
-        if is_to_the_right and is_narrow and end <= _MARGIN:
+        is_narrow = is_to_the_right and self.parent.has_width and not self.parent.layout.grows
+        slit = _MARGIN if style.white_space == "nowrap" else SLIT
+        if is_narrow and end < slit and not self.is_thin():
             left -= FAR_DOWN
-        elif is_to_the_right and self.parent.has_width and style.right < 0:
+        elif is_narrow and (style.right < 0 or self.base > 4 * _SHRUNK):
             left += max(0.0, self.base - 2 * _SHRUNK)
-        elif is_to_the_right and self.pixels("margin-left") <= -FAR_RIGHT:
-            left -= 0.0 if self.parent.has_width else FAR_DOWN  # it sticks out of a narrow box
+        elif is_to_the_right and self.pixels("margin-left") <= -FAR_RIGHT:  # it sticks out
+            left -= max(self.extent("width") or 0.0, self.extent("min-width") or 0.0)
         if is_to_the_right or self.sets.get("margin-left") == "auto":
             margin = self.pixels("margin-right")
             left -= margin if abs(margin) >= FAR_RIGHT else 0.0
@@ -161,6 +164,12 @@ class _Box:
             along = self._along("top") if self.has("top") else -self._along("bottom")
             style.right += across
             style.down += along
+
+    def is_thin(self) -> bool:
+        """Whether its own width is none, so that what is in it sticks out at the right."""
+        widths = (self.extent("width"), self.extent("max-width"))
+        is_thin = any(width is not None and width < SLIT for width in widths)
+        return is_thin and not self.extent("min-width")
 
     def is_on_line(self) -> bool:
         """Whether a box outside of the flow stands where it would stand on a line."""
@@ -220,7 +229,8 @@ class _Box:
                 width -= self.pixels("margin-left") + self.pixels("margin-right")
             else:
                 margins = self.pixels("margin-left") + self.pixels("margin-right")
-                width = max(self.base - margins - across, self.extent("min-width") or 0.0)
+                least = _WORD * style.size if style.layout.grows else 0.0
+                width = max(self.base - margins - across, self.extent("min-width") or least)
             self.has_width = self.is_out and self.has("left") and self.has("right")
         else:
             self.has_width = width is not None
@@ -442,6 +452,7 @@ class _Box:
             self.is_out and self._fills("left", "right", "width", self.base)
             and self._fills("top", "bottom", "height", VIEWPORT_HEIGHT),
             self._spread(),
+            self.is_on_line(),
         )  # fmt: skip
 
     def _spread(self) -> float:
@@ -477,8 +488,10 @@ class _Box:
 _NO_BOX: Final = BoxSizes()
 _ROOTS: Final = frozenset({"flow-root", "flex", "grid"})
 _SCROLLING: Final = frozenset({"auto", "overlay", "scroll"})
-_MARGIN: Final = 8.0
-"""Pixels from the edge of the window to that of the body."""
+_WORD: Final = 2.5
+"""The width of a word, in sizes of the font: a table is at least as wide, whatever is around it."""
+_MARGIN: Final = 8.1
+"""Pixels at the edge of the window, as wide as the margin of the body, in which no word is read."""
 _SHRUNK: Final = 100.0
 """Pixels that a box of one's own width is taken to be wide."""
 _RAISED: Final = 3
@@ -553,7 +566,7 @@ def is_on_page(
     indent = min(0.0, line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     back = min(shift, max(0.0, -style.shift))  # no margin moves a line behind a block
-    start = style.right + indent + back
+    start = style.right + indent * (1 - style.line_align) + back
     if style.has_width and (style.line_align or style.is_rtl):
         align = 1 - style.line_align if style.is_rtl else style.line_align
         start = style.right + max(0.0, back) + (style.width - min(wide, style.width)) * align

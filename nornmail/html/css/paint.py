@@ -46,6 +46,12 @@ class Group(NamedTuple):
             return self._replace(background=color._replace(alpha=1.0)) if solid else self
         return self._replace(background=over(color, self.background))
 
+    def in_front_of(self, back: Group) -> Group:
+        """The group where ``back`` lies behind it in place of the one around it."""
+        if self.parent is None or self.depth == back.depth:
+            return back
+        return self._replace(parent=self.parent.in_front_of(back))
+
 
 MAX_GROUPS: Final = 24
 """Groups within groups; what is deeper is not shown."""
@@ -128,6 +134,7 @@ class Seen(NamedTuple):
     Attributes:
         number: of the text on its page.
         left, right, top, bottom: its place; the top is that of its first line.
+        is_beside: how far to the right it stands is not known but for the box that it is in.
         under: the rank of the background behind it.
         rank: when it is painted.
         hidden: ``"color"`` where it is not seen on that.
@@ -141,6 +148,7 @@ class Seen(NamedTuple):
     right: float
     top: float
     bottom: float
+    is_beside: bool
     under: Rank
     rank: Rank
     hidden: str
@@ -165,9 +173,24 @@ class Painted(NamedTuple):
             return False
         if not (self.top <= text.top + 1 and text.bottom <= self.bottom + 1):
             return False
+        return self._is_in_front(text)
+
+    def _is_in_front(self, text: Seen) -> bool:
+        """Whether it is painted in front of the background of a text."""
         if self.group.parent is not None and self.group.parent is not text.group.parent:
             return False  # it is drawn apart, and something may shine through
         return self.rank > text.under
+
+    def shows_part(self, text: Seen) -> bool:
+        """Whether a part of a text of which nothing else is seen is seen in front of it."""
+        if text.is_beside or text.ink is None or not text.under < self.rank < text.rank:
+            return False
+        across = min(self.right, text.right) - max(self.left, text.left)
+        along = min(self.bottom, text.bottom) - max(self.top, text.top)
+        is_there = across >= _PART and along >= _PART and self._is_in_front(text)
+        if not is_there or text.group.depth < self.group.depth:
+            return False
+        return is_seen(text.ink, text.group.in_front_of(self.group))
 
     def makes_of(self, text: Seen) -> str | None:
         """Return ``"covered"`` if it hides a text that it stands at, ``""`` if it shows that.
@@ -176,9 +199,24 @@ class Painted(NamedTuple):
         """
         if self.rank > text.rank:
             return "covered"
-        if text.ink is None or text.group.depth != self.group.depth:
+        if text.ink is None or text.group.depth < self.group.depth:
             return None
-        return "" if is_seen(text.ink, self.group) else "covered"
+        return "" if is_seen(text.ink, text.group.in_front_of(self.group)) else "covered"
+
+    def shows_rest(self, text: Seen, behind: Group) -> bool:
+        """Whether a text in front of the box is seen where it sticks out of that."""
+        if text.ink is None or text.under != self.rank or text.group.depth < behind.depth:
+            return False
+        sticks_out = text.bottom >= self.bottom + _REST or (
+            text.right >= self.right + 2 * _REST and not text.is_beside
+        )
+        return sticks_out and is_seen(text.ink, text.group.in_front_of(behind))
+
+
+_PART: Final = 6.0
+_REST: Final = 4.0
+"""Pixels of a text, at least, in front of a box that shows them, and outside of one that does not.
+Places are estimates."""
 
 
 class Canvas:
@@ -195,6 +233,7 @@ class Canvas:
         self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
         self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
         self.lowest_text = self._lowest_painted = -FAR
+        self._last_hidden = 0
 
     def pays(self, steps: int) -> bool:
         """Take steps of the budget, and return whether there were as many."""
@@ -219,6 +258,10 @@ class Canvas:
         known = behind.makes_of(seen) if behind is not None else None
         if known == "covered":
             return known
+        if known is None and seen.hidden and seen.top < self._lowest_painted:
+            known = "" if any(box.shows_part(seen) for box in self._painted) else None
+        if seen.hidden:
+            self._last_hidden = seen.number
         self._texts.append(seen)
         if seen.bottom > self.lowest_text:
             self.lowest_text = seen.bottom
@@ -232,12 +275,31 @@ class Canvas:
         if not last or not self.pays(2 * len(self._texts)):
             return
         for at, text in enumerate(self._texts):
-            if text.number <= last and painted.stands_at(text):
+            if text.number > last:
+                continue
+            stays = not text.hidden or self.hidden.get(text.number) in _AWAY
+            if painted.stands_at(text):
                 self._texts[at] = text._replace(under=painted.rank)
                 reason = painted.makes_of(text)
-                stays = not text.hidden or self.hidden.get(text.number) in _AWAY
                 if reason or (reason is not None and not stays):
                     self.hidden[text.number] = reason
+            elif not stays and painted.shows_part(text):
+                self.hidden[text.number] = ""
+
+    def sticking_out(self, painted: Painted, first: int, behind: Group) -> list[int]:
+        """The hidden texts of a box, behind the number ``first``, that are seen outside of it."""
+        if self._last_hidden <= first or not self.pays(2 * len(self._texts)):
+            return []
+        return [
+            text.number for text in self._texts
+            if text.number > first and text.hidden and painted.shows_rest(text, behind)
+        ]  # fmt: skip
+
+    def show(self, numbers: list[int]) -> None:
+        """Show texts that are not moved away."""
+        for number in numbers:
+            if self.hidden.get(number) not in _AWAY:
+                self.hidden[number] = ""
 
     def fill(self, rank: Rank, first: int, end: int) -> None:
         """Cover the texts of a box, from the number ``first`` on, with a box that fills it."""

@@ -162,6 +162,7 @@ class BoxSizes(NamedTuple):
         layer: 1 where it floats, from 3 on where it is positioned, and is painted later.
         fills: it is positioned, and as large as the box that it is counted from.
         spread: pixels of a border, an outline or a shadow around it, which cover what is there.
+        is_behind_text: it is positioned where it would stand on a line.
         is_aside: what decides how far to the right or down it stands is not known.
     """
 
@@ -183,6 +184,7 @@ class BoxSizes(NamedTuple):
     is_aside: bool = False
     fills: bool = False
     spread: float = 0.0
+    is_behind_text: bool = False
 
 
 class Style:
@@ -202,9 +204,12 @@ class Style:
         page_color: the color of the body, which tables have in quirks mode.
         background: the value of ``background-color``.
         behind: what lies behind its own background.
+        painted_size: of the letters of the element that was painted last.
         block_group: what lies behind blocks in an inline element, whose background is not there.
         cell_group: what lies behind a cell that may be too small for its text as well.
-        low_group: what lies behind a part of a table that is as low as its lines.
+        pads_cells: the cells of the table have a padding, where none was set.
+        low_group: what lies behind a part of a table that may be as low as its lines, which have
+            no height themselves where ``is_low``.
         thin_group: what lies behind lines that are too low for the background of their box.
         float_group, absolute_group: what lies behind floats, and behind what is positioned, where
             it is all there is in the box.
@@ -234,9 +239,9 @@ class Style:
     """
 
     lost = unseen = display = clipped = ""
-    has_visibility = has_ink = True
+    has_visibility = has_ink = pads_cells = True
     is_collapsed = is_set = is_dark = is_rtl = False
-    size = root_size = FONT_SIZE
+    size = root_size = painted_size = FONT_SIZE
     size_adjust = scale = opacity = 1.0
     line_height: Length | None = None
     spacing = word_spacing = 0.0
@@ -262,6 +267,7 @@ class Style:
     has_width = True
     has_set_width = has_flat_row = has_flat_column = False
     is_placed = is_fixed = is_out = is_painted = is_opaque = is_over = is_raised = is_thin = False
+    is_low = False
     narrow: Narrow | None = None
     space: Matrix | None = None
     absolute = fixed = Containing()
