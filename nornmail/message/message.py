@@ -422,12 +422,8 @@ class Message:
         """
         _ = (self.from_, self.sender, self.to, self.cc, self.bcc, self.reply_to, self.recipients)
         _ = (self.subject, self.date, self.message_id, self.in_reply_to, self.references)
-        _ = (
-            self.text,
-            self.html,
-            self.bounce,
-            [attachment.content for attachment in self.attachments],
-        )
+        _ = (self.text, self.html, self.bounce)
+        _ = [attachment.content for attachment in self.attachments]
         return self._defects.all()
 
     # What becomes of it
@@ -570,7 +566,7 @@ class Message:
         return fields | {"headers": headers, "left_out": left_out}
 
     def _all_fields(self) -> dict[str, Any]:
-        authentication = self.authentication
+        bounce = self.bounce
         addresses = ("to", "cc", "bcc", "reply_to")
         return {
             "from": asdict(self.from_),
@@ -579,9 +575,7 @@ class Message:
             **{name: getattr(self, name) for name in _PLAIN_VALUES},
             "date": self.date.isoformat() if self.date else None,
             "received_at": self.received_at.isoformat() if self.received_at else None,
-            "references": list(self.references),
-            "links": list(self.links),
-            "recipients": list(self.recipients),
+            **{name: list(getattr(self, name)) for name in ("references", "links", "recipients")},
             "headers": [list(item) for item in self.headers.items()],
             "flags": sorted(self.flags),
             "ref": asdict(self.ref) if self.ref else None,
@@ -591,9 +585,9 @@ class Message:
                 {name: getattr(attachment, name) for name in _ATTACHMENT_VALUES}
                 for attachment in self.attachments
             ],
-            "authentication": asdict(authentication)
-            | {"dkim_domains": list(authentication.dkim_domains)},
-            "bounce": _bounce_dict(self.bounce) if self.bounce else None,
+            "authentication": asdict(self.authentication, dict_factory=_with_lists),
+            "bounce": bounce
+            and asdict(bounce, dict_factory=_with_lists) | {"is_permanent": bounce.is_permanent},
             "defects": list(self.defects),
         }
 
@@ -605,9 +599,8 @@ def _blanks_around(text: str) -> int:
     return min(blanks, len(text))
 
 
-def _bounce_dict(bounce: Bounce) -> dict[str, Any]:
-    recipients = [asdict(recipient) for recipient in bounce.recipients]
-    return asdict(bounce) | {"is_permanent": bounce.is_permanent, "recipients": recipients}
+def _with_lists(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in items}
 
 
 def parse_message(

@@ -6,12 +6,12 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial, wraps
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypedDict, Unpack
+from functools import partial
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 from nornmail import context
 from nornmail.clock import Clock, StatusTracker, SystemClock, system_random
@@ -46,9 +46,9 @@ from nornmail.outbox.status import (
     result_of,
 )
 from nornmail.outbox.transitions import SendLimits
-from nornmail.outbox.worker import Worker
+from nornmail.outbox.worker import Worker, in_thread
 from nornmail.outgoing import OperatorRequest, QueueState
-from nornmail.settings.fields import check_functions, check_retention, read_environment
+from nornmail.settings.fields import check_functions, check_retention, check_type, read_environment
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.session import CachedSession, OpenSession, Session
 from nornmail.stores.protocol import StateStore
@@ -56,39 +56,10 @@ from nornmail.stores.sqlite import MemoryStateStore
 
 log = logging.getLogger("nornmail.outbox")
 
-P = ParamSpec("P")
 HeaderFields = Mapping[str, str] | Sequence[tuple[str, str]]
 
 WAIT_STEP = 0.05
 """Seconds between two reads of :meth:`Mailer.wait`: another process may be the one that sends."""
-
-
-def _in_thread(
-    method: Callable[Concatenate[Mailer, P], SendResult],
-) -> Callable[Concatenate[Mailer, P], Coroutine[Any, Any, SendResult]]:
-    """The asyncio form of a method, which runs it in a thread.
-
-    When it is cancelled, what has begun is brought to its end before the cancellation continues:
-    with a store that is one write to the disk.
-    """
-
-    @wraps(method)
-    async def run(self: Mailer, /, *args: P.args, **kwargs: P.kwargs) -> SendResult:
-        import asyncio  # here, since most programs have no event loop
-
-        task = asyncio.ensure_future(asyncio.to_thread(method, self, *args, **kwargs))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            while not task.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([task])
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.warning("cancelled, and %s", error)
-            raise
-
-    run.__doc__ = f":meth:`{method.__name__}` under asyncio, in a thread."
-    return run
 
 
 class MailerArguments(TypedDict, total=False):
@@ -183,7 +154,14 @@ class Mailer:
         rng: random.Random | None = None,
         open_session: OpenSession | None = None,
     ) -> None:
-        _check_types(settings, store)
+        is_settings, is_store = isinstance(settings, SmtpSettings), hasattr(store, "acquire")
+        check_type("settings", settings, is_settings, "SmtpSettings(host=..., ...)")
+        check_type(
+            "store",
+            store,
+            store is None or is_store,
+            'a store, such as open_store("nornmail.db"), or None',
+        )
         check_functions(render_html=render_html, before_send=before_send, on_event=on_event)
         retention = settings.retention if retention is None else retention
         check_retention(retention)
@@ -520,10 +498,10 @@ class Mailer:
             key = f"{message.delivery_id}/forward"
         return self._enqueuer.enqueue(key, draft, answers=message, handling=handling)
 
-    asend = _in_thread(send)
-    areply = _in_thread(reply)
-    aforward = _in_thread(forward)
-    adraft = _in_thread(draft)
+    asend = in_thread(send)
+    areply = in_thread(reply)
+    aforward = in_thread(forward)
+    adraft = in_thread(draft)
 
     # What became of messages that were sent before.
 
@@ -694,13 +672,3 @@ class Mailer:
         if html is None and text is not None and self._render_html is not None:
             return self._render_html(text)
         return html
-
-
-def _check_types(settings: object, store: object) -> None:
-    """Refuse arguments that would fail only when they are used. ConfigurationError."""
-    if not isinstance(settings, SmtpSettings):
-        allowed = "must be SmtpSettings(host=..., ...)"
-        raise ConfigurationError("settings", type(settings).__name__, allowed)
-    if store is not None and not hasattr(store, "acquire"):
-        allowed = 'must be a store, such as open_store("nornmail.db"), or None'
-        raise ConfigurationError("store", type(store).__name__, allowed)

@@ -23,11 +23,11 @@ from nornmail.model import KEEPS_RAW, Entry, EntryKey, MessageRef, PutEntry, Sta
 from nornmail.poller.decisions import BATCH_MESSAGES, BATCH_OCTETS
 from nornmail.poller.fetch import FetchedMessage, MessageMaker
 from nornmail.poller.handler import MAX_OVERDUE, Handler, HandlerRunner, Outcome
-from nornmail.poller.inboxes import REMOVED, Inboxes
+from nornmail.poller.inboxes import REMOVED, Inboxes, Job
 from nornmail.poller.ledger import Ledger
 from nornmail.poller.recognition import changes_if_known
 from nornmail.poller.status import PollStats
-from nornmail.poller.worker_pool import Job, OrderBy, Schedule, WorkerPool, order_key
+from nornmail.poller.worker_pool import OrderBy, Schedule, WorkerPool, order_key
 from nornmail.retry import (
     OUTAGE_AFTER,
     REASON_LENGTH,

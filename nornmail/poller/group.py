@@ -24,6 +24,7 @@ from nornmail.poller.loop import EqualErrors
 from nornmail.poller.poller import Poller
 from nornmail.poller.shared import SharedConnection
 from nornmail.poller.status import Status
+from nornmail.settings.fields import check_type
 from nornmail.settings.imap import ImapSettings
 from nornmail.settings.providers import provider_of
 from nornmail.stores.protocol import StateStore
@@ -229,10 +230,8 @@ class PollerGroup:
         return member.poller
 
     def _made(self, imap: ImapSettings, options: dict[str, Any]) -> _Member:
-        settings: object = imap
-        if not isinstance(settings, ImapSettings):
-            allowed = "must be ImapSettings(host=..., ...): the group makes the poller itself"
-            raise ConfigurationError("imap", type(settings).__name__, allowed)
+        allowed = "ImapSettings(host=..., ...): the group makes the poller itself"
+        check_type("imap", imap, isinstance(imap, ImapSettings), allowed)
         arguments = {"workers": 1, **self._defaults, **options}
         key = MailboxKey(arguments.get("account") or imap.account, imap.mailbox)
         on_event = None if self._on_event is None else partial(self._on_event, key)

@@ -1,4 +1,4 @@
-"""The inboxes of a poller, and the routing of messages to them.
+"""The inboxes of a poller, the routing of messages to them, and a message on its way there.
 
 Inboxes may be added and removed from any thread. The polling thread applies the change between
 two messages, so that one message is never routed to two sets of inboxes.
@@ -9,11 +9,13 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nornmail.errors import ConfigurationError
-from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, State
-from nornmail.poller.handler import Handler, Unwanted
+from nornmail.model import UNROUTED, Entry, EntryKey, Inbox, PutEntry, State
+from nornmail.poller.handler import Handler, Outcome, Unwanted
+from nornmail.poller.status import PollStats
 from nornmail.settings.fields import DomainRules, check_functions
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 REMOVED = "inbox removed"
 """The reason of dead mail of an inbox that was removed before it had it."""
+SET_ASIDE = "delivery stopped before this inbox was reached"
+"""The reason of a message that another inbox has had, and this one has not."""
 UNROUTED_REASON = "unrouted"
 """The reason of mail for no inbox, where there is no ``on_unrouted``."""
 
@@ -203,6 +207,54 @@ class Inboxes:
         if keys or self._on_unrouted is not None:
             return entries
         return [entries[0]._replace(state=State.PASSED_OVER, reason=UNROUTED_REASON)]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A message on its way through its inboxes, one call of a handler after the other.
+
+    Attributes:
+        entries: of the inboxes that have yet to get it; the first one is next, or is claimed.
+        flags: on the server.
+        new: it was not delivered before; else it is a retry.
+        counts: whether a failure counts as an attempt; a probe's does not.
+        others: changes that are written with its first claim.
+        claimed: the entry whose handler is being called.
+        message_id, verified_sender: of the message, once it was read.
+        outcome: of that call, once it has ended.
+        delivered: an inbox has had it.
+        let_in: it was claimed to find out whether a handler that is down works again.
+    """
+
+    entries: list[Entry]
+    raw: bytes
+    stats: PollStats
+    flags: frozenset[str] = frozenset()
+    new: bool = True
+    counts: bool = True
+    others: list[PutEntry] = field(default_factory=list)
+    claimed: Entry | None = None
+    message_id: str = ""
+    verified_sender: str = ""
+    outcome: Outcome | None = None
+    delivered: bool = False
+    let_in: bool = False
+
+    @property
+    def key(self) -> EntryKey:
+        """Of the entry that is claimed, or is the next to be."""
+        return (self.claimed or self.entries[0]).key
+
+    def claim(self, now: float) -> list[PutEntry]:
+        """The changes that claim the message for its next inbox."""
+        self.claimed = self.entries.pop(0)._replace(state=State.CLAIMED, changed_at=now)
+        others, self.others = self.others, []
+        return [PutEntry(self.claimed), *others]
+
+    def set_aside(self, now: float) -> list[PutEntry]:
+        """The changes that let it wait, due now, for the inboxes that have not had it."""
+        waiting = (entry.moved(State.WAITING, SET_ASIDE, now, due_at=now) for entry in self.entries)
+        return [PutEntry(entry, raw=self.raw) for entry in waiting]
 
 
 def _guarded(handler: Handler | None, *questions: Accept | None) -> Handler | None:

@@ -35,7 +35,7 @@ from nornmail.poller.uidvalidity import Epochs
 from nornmail.poller.wait import Wait
 from nornmail.poller.worker_pool import OrderBy, Schedule, WorkerPool, check_order
 from nornmail.retry import STALLED_INTERVALS, RetryPolicy
-from nornmail.settings.fields import check_functions, check_retention, read_environment
+from nornmail.settings.fields import check_functions, check_retention, check_type, read_environment
 from nornmail.settings.imap import (
     ImapSettings,
     StartFrom,
@@ -609,23 +609,17 @@ def _context(clock: Clock, rng: random.Random | None, on_event: OnEvent | None) 
 
 def _check_types(imap: object, store: object, inboxes: object, retry: object) -> None:
     """Refuse arguments that would fail only when they are used. ConfigurationError."""
-    kinds = {name: type(value).__name__ for name, value in locals().items()}
-    if not isinstance(imap, ImapSettings):
-        raise ConfigurationError("imap", kinds["imap"], "must be ImapSettings(host=..., ...)")
-    if not (isinstance(store, (str, os.PathLike)) or hasattr(store, "acquire")):
-        allowed = 'must be a store, such as open_store("nornmail.db"), or its path'
-        raise ConfigurationError("store", kinds["store"], allowed)
-    if retry is not None and not isinstance(retry, RetryPolicy):
-        allowed = "must be a RetryPolicy, such as RetryPolicy(delays=(60, 300))"
-        raise ConfigurationError("retry", kinds["retry"], allowed)
-    if inboxes is None:
-        return
-    addresses = inboxes if isinstance(inboxes, (list, tuple)) else ()
-    if addresses is not inboxes or not all(
-        isinstance(address, (str, Inbox)) for address in addresses
-    ):
-        allowed = 'must be a list of addresses or of Inbox("support@example.com", ...)'
-        raise ConfigurationError("inboxes", kinds["inboxes"], allowed)
+    check_type("imap", imap, isinstance(imap, ImapSettings), "ImapSettings(host=..., ...)")
+    is_store = isinstance(store, (str, os.PathLike)) or hasattr(store, "acquire")
+    allowed = 'a store, such as open_store("nornmail.db"), or its path'
+    check_type("store", store, is_store, allowed)
+    is_policy = retry is None or isinstance(retry, RetryPolicy)
+    check_type("retry", retry, is_policy, "a RetryPolicy, such as RetryPolicy(delays=(60, 300))")
+    are_inboxes = isinstance(inboxes, (list, tuple)) and all(
+        isinstance(inbox, (str, Inbox)) for inbox in inboxes
+    )
+    allowed = 'a list of addresses or of Inbox("support@example.com", ...)'
+    check_type("inboxes", inboxes, inboxes is None or are_inboxes, allowed)
 
 
 def _check_limits(max_message_bytes: object, handler_timeout: object) -> None:

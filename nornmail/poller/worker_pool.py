@@ -12,15 +12,14 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator
-from dataclasses import dataclass, field
 from itertools import count
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from nornmail.errors import ConfigurationError
-from nornmail.model import Entry, EntryKey, PutEntry, State
+from nornmail.model import State
 from nornmail.poller.handler import Handler, HandlerRunner, Outcome, account_of
-from nornmail.poller.status import PollStats
+from nornmail.poller.inboxes import Job
 
 if TYPE_CHECKING:
     from nornmail.message.message import Message
@@ -166,58 +165,8 @@ _KEYS: dict[str, Callable[[Message], Hashable | None]] = {
 _FAILED = ("failed", "")
 
 
-SET_ASIDE = "delivery stopped before this inbox was reached"
-"""The reason of a message that another inbox has had, and this one has not."""
 NOT_BEGUN = "the poller stopped before the handler was called"
 """The reason of a message that was claimed for a worker and waits again."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A message on its way through its inboxes, one call of a handler after the other.
-
-    Attributes:
-        entries: of the inboxes that have yet to get it; the first one is next, or is claimed.
-        flags: on the server.
-        new: it was not delivered before; else it is a retry.
-        counts: whether a failure counts as an attempt; a probe's does not.
-        others: changes that are written with its first claim.
-        claimed: the entry whose handler is being called.
-        message_id, verified_sender: of the message, once it was read.
-        outcome: of that call, once it has ended.
-        delivered: an inbox has had it.
-        let_in: it was claimed to find out whether a handler that is down works again.
-    """
-
-    entries: list[Entry]
-    raw: bytes
-    stats: PollStats
-    flags: frozenset[str] = frozenset()
-    new: bool = True
-    counts: bool = True
-    others: list[PutEntry] = field(default_factory=list)
-    claimed: Entry | None = None
-    message_id: str = ""
-    verified_sender: str = ""
-    outcome: Outcome | None = None
-    delivered: bool = False
-    let_in: bool = False
-
-    @property
-    def key(self) -> EntryKey:
-        """Of the entry that is claimed, or is the next to be."""
-        return (self.claimed or self.entries[0]).key
-
-    def claim(self, now: float) -> list[PutEntry]:
-        """The changes that claim the message for its next inbox."""
-        self.claimed = self.entries.pop(0)._replace(state=State.CLAIMED, changed_at=now)
-        others, self.others = self.others, []
-        return [PutEntry(self.claimed), *others]
-
-    def set_aside(self, now: float) -> list[PutEntry]:
-        """The changes that let it wait, due now, for the inboxes that have not had it."""
-        waiting = (entry.moved(State.WAITING, SET_ASIDE, now, due_at=now) for entry in self.entries)
-        return [PutEntry(entry, raw=self.raw) for entry in waiting]
 
 
 class WorkerPool:

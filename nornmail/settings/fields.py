@@ -296,6 +296,12 @@ def check_functions(of: str = "", **hooks: object) -> None:
             raise ConfigurationError(name, hook, f"must be a function{of}")
 
 
+def check_type(name: str, value: object, fits: bool, allowed: str) -> None:
+    """Refuse an argument whose type would let it fail only when it is used."""
+    if not fits:
+        raise ConfigurationError(name, type(value).__name__, f"must be {allowed}")
+
+
 def check_retention(days: object) -> None:
     """Refuse a ``retention`` that is negative or not finite."""
     if not isinstance(days, (int, float)) or not math.isfinite(days) or days < 0:

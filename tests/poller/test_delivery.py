@@ -18,10 +18,10 @@ from nornmail.poller.decisions import BATCH_MESSAGES
 from nornmail.poller.delivery import ENDED, NOT_DELIVERED, Delivery
 from nornmail.poller.fetch import FetchedMessage
 from nornmail.poller.handler import MAX_OVERDUE, Outcome
-from nornmail.poller.inboxes import REMOVED
+from nornmail.poller.inboxes import REMOVED, SET_ASIDE, Job
 from nornmail.poller.recognition import digest_of
 from nornmail.poller.status import PollStats
-from nornmail.poller.worker_pool import SET_ASIDE, Job, Schedule, WorkerPool
+from nornmail.poller.worker_pool import Schedule, WorkerPool
 from tests.poller.mailbox import header, mail
 from tests.stores.support import record
 from tests.support.clock import FakeClock

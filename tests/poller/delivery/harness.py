@@ -23,7 +23,8 @@ import pytest
 
 from nornmail import ImapSettings, Message, NornmailError, Poller, StateStore
 from nornmail.model import Entry, MailboxKey, State
-from nornmail.poller.worker_pool import Job, WorkerPool
+from nornmail.poller.inboxes import Job
+from nornmail.poller.worker_pool import WorkerPool
 from nornmail.testing import MailServer, Proxy
 from tests.poller.delivery.backends import Backend, OtherClient, Stored
 from tests.poller.delivery.wire import Wire
