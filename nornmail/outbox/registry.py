@@ -98,9 +98,22 @@ class StoreMailers:
             if users is not None:
                 users.pollers.discard(self)
             sending, self._sending = self._sending, {}
-        for worker in sending:
-            if not worker.stop(self, STOP_PATIENCE):
-                log.warning("a message is still being sent; the mailer ends after it")
+        workers = list(sending)
+        # Side by side: each may be in the middle of a message.
+        others = [
+            threading.Thread(target=self._stop, args=(worker,), daemon=True)
+            for worker in workers[1:]
+        ]
+        for thread in others:
+            thread.start()
+        for worker in workers[:1]:
+            self._stop(worker)
+        for thread in others:
+            thread.join()
+
+    def _stop(self, worker: Worker) -> None:
+        if not worker.stop(self, STOP_PATIENCE):
+            log.warning("a message is still being sent; the mailer ends after it")
 
     def drain(self) -> None:
         """Send what is due, in this thread, from every outbox that no thread sends from."""

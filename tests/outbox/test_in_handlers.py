@@ -475,6 +475,23 @@ def test_one_that_was_started_by_itself_goes_on_when_the_poller_ends(office: Off
         assert not mailer._worker.running
 
 
+def test_several_are_stopped_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = world(clock=SystemClock()), world(clock=SystemClock())
+    companions = registry.StoreMailers(one.store, one.clock)
+    together = threading.Barrier(2, timeout=10)
+    for each in (one, two):
+        companions.attach(each.mailer._worker)
+        stop = each.mailer._worker.stop
+
+        def after_the_other(*arguments: Any, stop: Callable[..., bool] = stop) -> bool:
+            together.wait()
+            return stop(*arguments)
+
+        monkeypatch.setattr(each.mailer._worker, "stop", after_the_other)
+    companions.stop()
+    assert not any(each.mailer._worker.running for each in (one, two))
+
+
 def test_trouble_of_the_server_does_not_touch_poll_once(office: Office) -> None:
     from tests.outbox.fake import UNREACHABLE
 
