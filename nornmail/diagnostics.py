@@ -36,6 +36,8 @@ _VARIABLES = frozenset(
 """The settings of the library, ``nornmail serve`` and the command line."""
 SIMILAR = 0.8
 """The likeness of two names, from 0 to 1, above which one counts as a misspelling of the other."""
+MORE_SIMILAR = 0.88
+"""The same for a name that does not begin as ours do, as ``SMPT_HOST``: it may be another's."""
 NEWEST = 20
 """Messages whose recipients are compared with the inboxes."""
 SHOWN_ADDRESSES = 10
@@ -79,12 +81,12 @@ def diagnose_settings(
     """
     known = _VARIABLES
     for name in sorted(set(names) - known):
-        if not name.startswith(PREFIXES):
-            continue
-        near = difflib.get_close_matches(name, known, n=1, cutoff=SIMILAR)
+        is_ours = name.upper().startswith(PREFIXES)
+        likeness = SIMILAR if is_ours else MORE_SIMILAR
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=likeness)
         if near:
             detail = f"{name} is not a setting and is ignored"
-            yield Check("settings", False, detail, f"did you mean {near[0]}?")
+            yield Check("settings", not is_ours, detail, f"did you mean {near[0]}?")
     for service, settings in (("IMAP", imap), ("SMTP", smtp)):
         if settings is not None:
             yield from _port(service, settings)

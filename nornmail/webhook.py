@@ -240,7 +240,8 @@ def _keys(secrets: Iterable[str]) -> list[bytes]:
     except (AttributeError, TypeError, binascii.Error, ValueError):
         raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", "...", must) from None
     if not keys or any(len(key) < LEAST_SECRET for key in keys):
-        raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", None, must)
+        shown = "..." if any(texts) else None
+        raise ConfigurationError("NORNMAIL_WEBHOOK_SECRET", shown, must)
     return keys
 
 

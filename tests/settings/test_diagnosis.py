@@ -20,19 +20,25 @@ def lines(imap: dict[str, Any], smtp: dict[str, Any] | None = None, *names: str)
 
 
 @table(
-    ("name", "meant"),
+    ("name", "meant", "verdict"),
     [
-        pytest.param("IMAP_STARTTSL", "IMAP_STARTTLS", id="two letters the wrong way round"),
-        pytest.param("IMAP_USE_SLL", "IMAP_USE_SSL", id="another letter"),
-        pytest.param("IMAP_PASSWRD", "IMAP_PASSWORD", id="a letter too few"),
-        pytest.param("SMTP_USER_NAME", "SMTP_USERNAME", id="one character too many"),
-        pytest.param("NORNMAIL_API_TOKENS", "NORNMAIL_API_TOKEN", id="a plural"),
-        pytest.param("EMAIL_PRESETS", "EMAIL_PRESET", id="another plural"),
+        pytest.param("IMAP_STARTTSL", "IMAP_STARTTLS", "FAILED", id="two letters swapped"),
+        pytest.param("IMAP_USE_SLL", "IMAP_USE_SSL", "FAILED", id="another letter"),
+        pytest.param("IMAP_PASSWRD", "IMAP_PASSWORD", "FAILED", id="a letter too few"),
+        pytest.param("SMTP_USER_NAME", "SMTP_USERNAME", "FAILED", id="one character too many"),
+        pytest.param("NORNMAIL_API_TOKENS", "NORNMAIL_API_TOKEN", "FAILED", id="a plural"),
+        pytest.param("EMAIL_PRESETS", "EMAIL_PRESET", "FAILED", id="another plural"),
+        pytest.param("imap_use_ssl", "IMAP_USE_SSL", "FAILED", id="small letters"),
+        pytest.param("SMPT_HOST", "SMTP_HOST", "warn", id="in its first word"),
+        pytest.param("IMPA_START_FROM", "IMAP_START_FROM", "warn", id="in that of IMAP"),
+        pytest.param("NORMAIL_STATE", "NORNMAIL_STATE", "warn", id="in ours"),
     ],
 )
-def test_a_misspelt_variable_is_named_with_the_right_one(name: str, meant: str) -> None:
+def test_a_misspelt_variable_is_named_with_the_right_one(
+    name: str, meant: str, verdict: str
+) -> None:
     (line,) = lines({}, None, name)
-    assert line.startswith("FAILED")
+    assert line.startswith(verdict)
     assert f"{name} is not a setting" in line
     assert f"did you mean {meant}?" in line
 
