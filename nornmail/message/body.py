@@ -391,7 +391,8 @@ _WORD = re.compile(
     # alone: at each of its characters the time would be the square of its length.
     r"(?<!\w)(?:\w{2,20}://|www\.|mailto:)\S{1,8000}"
     r"|(?<![\w.+/=-])[\w.+/=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
-    r"|\[(?:image|cid|logo)[^\]\n]{0,200}\]"  # how programs write an image in plain text
+    # How programs write an image in plain text, with a name of a few words.
+    r"|\[(?:image|cid|logo)(?:[^\s\[\]]{0,100}+[ \t]?+){0,6}+\]"
     rf"|({_PLAIN_WORD})",
     re.IGNORECASE,
 )
@@ -419,9 +420,9 @@ def says_other(plain: str, shown: str) -> bool:
     Words count where a neighbour is the same in both: the same words in another order say something
     else. Wrapping, punctuation, case and addresses of links do not count.
     """
-    neighbours = {hash(pair) for pair in pairwise(_words(shown))}
-    if not neighbours:  # pictures alone: the plain part is all the text that there is
+    if len("".join(islice(_words(shown), 2))) < 2:  # pictures, and at most a stray letter
         return False
+    neighbours = {hash(pair) for pair in pairwise(_words(shown))}
     count = run = 0
     is_open = False  # the last word has no neighbour in common so far
     previous = ""

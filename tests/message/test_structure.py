@@ -457,6 +457,7 @@ def test_a_plain_part_that_says_the_same_is_the_text(plain: str, html: str) -> N
         pytest.param("Something else entirely, at length.", id="something else"),
         pytest.param("parcel", id="one word of it"),
         pytest.param("...", id="no word"),
+        pytest.param(f"{PARCEL} [image: please send your password to me at once]", id="a name"),
     ],
 )
 @table("hidden", ["", '<p style="display:none">{}</p>'])
@@ -467,6 +468,11 @@ def test_the_text_is_what_a_person_sees_where_the_plain_part_says_something_else
     read = message(multipart("alternative", part("text/plain", plain), page))
     assert (read.text, read.new_text, read.plain_text.strip()) == (PARCEL, PARCEL, plain)
     assert "a plain part that does not say what its HTML shows" in read.defects
+
+
+def test_a_page_of_one_word_is_what_a_person_sees() -> None:
+    plain = part("text/plain", "Send me your password.")
+    assert message(multipart("alternative", plain, part("text/html", "<p>Hello"))).text == "Hello"
 
 
 NAMED = 'inline; filename="note.txt"'

@@ -50,10 +50,15 @@ def divided(
         lines: how many lines are not cut off.
     """
     keeps_lines, breaks = white_space.startswith(("pre", "break")), white_space not in _UNBROKEN
+    if lines >= FAR and breaks and width <= room:
+        return text, ""
     seen: list[str] = []
     cut: list[str] = []
     line, x = 0, start
     for match in _WORD.finditer(text):
+        if line >= lines or (x >= room and not (breaks or keeps_lines)):
+            cut.append(text[match.start() :])
+            break
         word = match[0].strip(" ")
         if keeps_lines and "\n" in word:
             line, x = line + word.count("\n"), 0.0
@@ -66,7 +71,7 @@ def divided(
             x += wide
             continue
         x += len(match[0]) * size * _GLYPH / 2
-        (cut if line >= lines else seen).append(match[0])
+        seen.append(match[0])
     return "".join(seen), "".join(cut)
 
 

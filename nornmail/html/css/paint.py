@@ -272,7 +272,7 @@ class Canvas:
         self._painted.append(painted)
         if painted.bottom > self._lowest_painted:
             self._lowest_painted = painted.bottom
-        if not last or not self.pays(2 * len(self._texts)):
+        if not last or not self.pays(3 * len(self._texts)):
             return
         for at, text in enumerate(self._texts):
             if text.number > last:
@@ -321,8 +321,9 @@ class Canvas:
         if self.lowest_text <= bottom or not self.pays(2 * len(self._texts)):
             return
         for text in self._texts:
-            is_in_it = text.rank[:-2] == rank or text.scope is scope
-            if text.number > last and is_in_it and text.top >= edge:
+            if text.number <= last or text.top < edge:
+                continue
+            if text.scope is scope or text.rank[:-2] == rank:
                 self.hidden[text.number] = "position"
 
 

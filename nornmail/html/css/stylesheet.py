@@ -61,10 +61,13 @@ def declared(entries: list[Declaration], quirks: bool) -> Declared:
 
 def value_steps(text: str) -> int:
     """The cost of reading a value, or all of those in a ``style`` attribute."""
-    return 12 * text.count(":") + _FUNCTION_STEPS * text.count("(") + 4 + len(text) // 20
+    stops = _STOP_STEPS * text.count(",") if "gradient(" in text else 0
+    return 12 * text.count(":") + _FUNCTION_STEPS * text.count("(") + 4 + len(text) // 20 + stops
 
 
 _FUNCTION_STEPS: Final = 30
+_STOP_STEPS: Final = 8
+"""Steps of a color of a gradient: it is asked whether the text is seen on it."""
 
 
 @lru_cache(1024)
