@@ -55,11 +55,12 @@ class Reply:
 class ReplyReader:
     """Takes octets in, gives replies out. After an error it cannot be used any more."""
 
-    __slots__ = ("_buffer", "_lines")
+    __slots__ = ("_buffer", "_digit", "_lines")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._lines: list[bytes] = []
+        self._digit = b""
 
     @property
     def is_empty(self) -> bool:
@@ -78,6 +79,10 @@ class ReplyReader:
             match = _LINE.fullmatch(line)
             if match is None:
                 raise ProtocolError(f"the server's line is not an SMTP reply: {line[:80]!r}")
+            digit = match[1][:1]
+            if self._lines and digit != self._digit:  # RFC 5321, 4.2.1: they are the same
+                raise ProtocolError(f"the lines of a reply contradict each other: {line[:80]!r}")
+            self._digit = digit
             self._lines.append(match[3] or b"")
             if match[2] != b"-":
                 lines, self._lines = self._lines, []

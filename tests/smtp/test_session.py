@@ -86,6 +86,8 @@ FALLS = [
         pytest.param(b"999 no such code\r\n", id="the server says a code that there is not"),
         pytest.param(b"250-" + b"x" * 9_000, id="a line without an end"),
         pytest.param(b"250-x\r\n" * 600, id="a reply without an end"),
+        pytest.param(b"451-later\r\n250 ok\r\n", id="no and yes in one reply"),
+        pytest.param(b"354-go\r\n250 ok\r\n", id="go on and yes in one reply"),
     ],
 )
 def test_a_connection_that_falls(stage: str, outcome: str, who: str, how: bytes) -> None:
