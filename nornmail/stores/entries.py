@@ -31,8 +31,7 @@ Execute = Callable[..., Any]
 class Entries:
     """Writes these rows, within a transaction of the store, whose ``execute`` each method takes.
 
-    Args:
-        hold: the value of a column that stands for bytes.
+    ``hold`` returns the value of a column that stands for bytes.
     """
 
     def __init__(self, hold: Callable[[bytes], Any]) -> None:

@@ -41,11 +41,7 @@ def unusable(path: str, why: object, advice: str, *, passing: bool = False) -> S
 
 
 def store_error(path: str, error: OSError) -> StoreError:
-    """The StoreError to raise ``from error``.
-
-    Args:
-        path: the file it is about.
-    """
+    """The StoreError to raise ``from error``, which is about the file at ``path``."""
     text = error.strerror or str(error)
     if error.filename not in (None, path):
         text = f"{text} ({error.filename})"
@@ -109,13 +105,7 @@ def unreadable(name: str, error: ValueError) -> StoreError:
 
 
 def newer(name: str, version: int, known: int) -> StoreError:
-    """The error for a store that a newer program made.
-
-    Args:
-        name: the store, as errors call it.
-        version: its version.
-        known: the newest one that this program knows.
-    """
+    """The error for a store, as errors call it, whose version is above the newest that is known."""
     return StoreError(
         f"{name} has version {version}, and this nornmail knows {known} at most: update nornmail"
     )

@@ -37,10 +37,6 @@ class RawFiles:
 
     A file is named by the value of a column: an array in JSON of its name, its size and its CRC-32,
     which tell that it is whole.
-
-    Args:
-        path: where.
-        files: the effects.
     """
 
     def __init__(self, path: str, files: Files) -> None:
@@ -181,25 +177,14 @@ def _cut_off(line: bytes, *, ended: bool) -> bool:
 
 
 class End(NamedTuple):
-    """The end of a journal.
-
-    Attributes:
-        sequence: the number of its last commit.
-        length: octets up to the end of its last whole line.
-    """
+    """The number of a journal's last commit, and the octets up to the end of its line."""
 
     sequence: int
     length: int
 
 
 class Journal:
-    """The journal's file, open for appending.
-
-    Args:
-        path: the file; it must be there.
-        end: as it was read.
-        files: the effects.
-    """
+    """The journal's file, which must be there, open for appending behind the end that was read."""
 
     def __init__(self, path: str, end: End, files: Files) -> None:
         self.end = end
@@ -384,17 +369,8 @@ def write_snapshot(
 ) -> int:
     """Replace the snapshot at ``path``: a reader finds the old one or the new one, whole.
 
-    Args:
-        path: where.
-        sequence: the number of the last commit.
-        tables: the names of the tables, and their rows, which are made as they are written.
-        files: the effects.
-
-    Returns:
-        Its size in octets.
-
-    Raises:
-        OSError: the old one may stand there still.
+    The rows of the tables, as they are after the commit of this number, are made as they are
+    written. The snapshot's size in octets is returned.
     """
     return files.replace_whole(path, path + TEMPORARY, _chunks(sequence, tables))
 

@@ -56,9 +56,7 @@ def _read(values: Iterable[Any]) -> Row:
 class Table:
     """A table, and how its rows stand in JSON.
 
-    Args:
-        name: its name.
-        columns: as ``PRAGMA table_info`` describes them. The key comes first.
+    Its columns are as ``PRAGMA table_info`` describes them. The key comes first.
     """
 
     def __init__(self, name: str, columns: list[Row]) -> None:
@@ -173,10 +171,8 @@ def _flat(value: Mapping[str, Any]) -> dict[str, Any]:
 def from_before(commits: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The one commit that says what commits of the versions up to 4 say together.
 
-    Messages on their way out get their numbers here, the oldest the lowest.
-
-    Raises:
-        ValueError, TypeError, KeyError, AttributeError: they make no sense.
+    Messages on their way out get their numbers here, the oldest the lowest. Commits that make no
+    sense raise what :func:`fill` raises.
     """
     mailboxes: dict[str, dict[str, Any]] = {}
     there: dict[str, dict[tuple[int, str], Any]]

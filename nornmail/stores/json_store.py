@@ -54,12 +54,7 @@ log = logging.getLogger("nornmail.stores")
 
 
 class JsonFiles(LocalStore):
-    """The contents of the files of a JSON store, in a sqlite database in memory.
-
-    Args:
-        path: the snapshot, links followed.
-        files: the effects on the disk.
-    """
+    """The contents of the files of a JSON store, in a sqlite database in memory."""
 
     def __init__(self, path: str, files: Files) -> None:
         self._database = new_database()

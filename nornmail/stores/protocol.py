@@ -175,7 +175,7 @@ class OutboxStore(LeaseStore, Protocol):
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
         """Keep a new message with its bytes, unless its key is known already.
 
-        It takes no lease. A message that is kept makes its outbox known to the store.
+        A message that is kept makes its outbox known to the store.
 
         Args:
             message: queued, held or a draft; ``message.outbox`` and ``message.key`` name it.
@@ -226,7 +226,7 @@ class OutboxStore(LeaseStore, Protocol):
     def request(self, outbox: str, key: str, request: OperatorRequest) -> None:
         """Leave an operator's request for a message; the last one counts.
 
-        It takes no lease. The holder of the lease finds it with :meth:`pending_requests`.
+        The holder of the lease finds it with :meth:`pending_requests`.
 
         Raises:
             IllegalTransition: there is no such message, or this cannot be done with it.
@@ -238,7 +238,7 @@ class OutboxStore(LeaseStore, Protocol):
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
         """Approve or reject a held message (:func:`nornmail.outgoing.decided`).
 
-        It takes no lease: no sender touches a message that is held.
+        No sender touches a message that is held.
 
         Returns:
             Whether it was news.
@@ -249,8 +249,6 @@ class OutboxStore(LeaseStore, Protocol):
 
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         """Note what a delivery report says of a recipient (:func:`nornmail.outgoing.bounced`).
-
-        It takes no lease.
 
         Returns:
             Whether it was news.
@@ -296,8 +294,7 @@ class OutboxStore(LeaseStore, Protocol):
         """Remove sent and dropped messages that were last changed before an instant.
 
         One whose key begins with the delivery id of an entry that is not FINISHED or PASSED_OVER
-        stays: its handler may run again, and must find that it was sent. It takes no lease, and
-        removes the oldest first.
+        stays: its handler may run again, and must find that it was sent. The oldest go first.
 
         Returns:
             The number of removed messages.

@@ -391,13 +391,7 @@ def read_message(outbox: str, row: Row) -> QueuedMessage:
 
 
 class Letter(NamedTuple):
-    """A message as its row has it.
-
-    Attributes:
-        number: of the row.
-        request: an operator's, which was not carried out yet.
-        message: the message.
-    """
+    """A message, the number of its row, and an operator's request that was not carried out yet."""
 
     number: int
     request: OperatorRequest | None

@@ -79,12 +79,7 @@ _ADVICE = {
 
 
 def sqlite_error(path: str, error: Exception) -> StoreError | None:
-    """The StoreError for an error of sqlite or of the system; ``None`` for any other error.
-
-    Args:
-        path: the database.
-        error: what was raised while it was used.
-    """
+    """The StoreError for an error of sqlite or of the system; ``None`` for any other error."""
     if isinstance(error, NornmailError):
         return None
     if isinstance(error, OSError):
@@ -135,11 +130,7 @@ if HAS_SQLITE:
 
 
 def open_database(path: str, *, uri: bool = False) -> sqlite3.Connection:
-    """A connection to a database, on which transactions begin and end where the store says so.
-
-    Raises:
-        StoreError: this Python has no sqlite.
-    """
+    """A connection to a database, on which transactions begin and end where the store says so."""
     require_sqlite()
     return sqlite3.connect(
         path,
@@ -230,9 +221,6 @@ def new_database() -> sqlite3.Connection:
     """A database in memory, of the newest version.
 
     A copy costs a tenth of what the statements of the schema cost.
-
-    Raises:
-        StoreError: this Python has no sqlite.
     """
     copy = open_database(":memory:")
     if _copying.acquire(blocking=False):
@@ -254,9 +242,7 @@ def lease_lock_path(path: str, mailbox: MailboxKey) -> str:
 class LocalStore(SqlStateStore):
     """Tables in sqlite, in a file or in memory.
 
-    Args:
-        connection: to them; it is closed with a store that is dropped without close().
-        path: what errors call the store.
+    The connection is closed with a store that is dropped without close().
     """
 
     _identity: FileIdentity | None = None
