@@ -44,14 +44,13 @@ class Entries:
             IllegalTransition: the table of states does not allow it.
         """
         match change:
+            case PutEntry(entry, raw):  # nearly all are
+                self._put(execute, mailbox, entry, raw)
             case SaveMailbox(record):
-                arguments = (*rows.write_record(record), mailbox)
-                execute(rows.UPDATE_RECORD, arguments)
-            case PutEntry(entry, raw):
-                self.put(execute, mailbox, entry, raw)
+                execute(rows.UPDATE_RECORD, (*rows.write_record(record), mailbox))
             case KeepRaw(key, raw):
                 check_keep(key, self.state(execute, mailbox, key))
-                self._keep(execute, mailbox, key, raw)
+                execute(rows.REPLACE_RAW, (mailbox, *key, self._hold(raw)))
             case Rekey(before, after, uid_validity):
                 self._rekey(execute, mailbox, before, after, uid_validity)
             case PassOver(epoch, uids):
@@ -78,29 +77,25 @@ class Entries:
             self.apply(execute, mailbox, SaveMailbox(record._replace(horizon=horizon)))
         return len(forgotten)
 
-    def put(self, execute: Execute, mailbox: int, entry: Entry, raw: bytes | None) -> None:
+    def _put(self, execute: Execute, mailbox: int, entry: Entry, raw: bytes | None) -> None:
         """Put an entry: in one statement as a rule, and else in four."""
         statement, pick = rows.put_entry(entry.state)
         row = rows.write_entry(mailbox, entry)
         if not execute(statement, pick(row)).rowcount:
-            key, values = row[: rows.KEY_COLUMNS], row[rows.KEY_COLUMNS :]
+            key = (mailbox, *entry.key)
             before = self.state(execute, mailbox, entry.key)
             check_put(before, entry.state)
-            execute(rows.UPDATE_ENTRY, (*values, *key))
+            execute(rows.UPDATE_ENTRY, (*row[len(key) :], *key))
             if entry.state not in KEEPS_RAW:
                 execute(rows.DELETE_RAW, key)
             execute(rows.DELETE_ASKED, key)  # a dead entry does not stay dead when it is put
         if raw is not None and entry.state in KEEPS_RAW:
-            self._keep(execute, mailbox, entry.key, raw)
+            execute(rows.REPLACE_RAW, (mailbox, *entry.key, self._hold(raw)))
 
     def state(self, execute: Execute, mailbox: int, key: EntryKey) -> State | None:
         """The state of an entry, ``None`` where there is none."""
         selected = execute(rows.SELECT_STATE, (mailbox, *key)).fetchone()
         return selected and State(selected[0])
-
-    def _keep(self, execute: Execute, mailbox: int, key: EntryKey, raw: bytes) -> None:
-        arguments = (mailbox, *key, self._hold(raw))
-        execute(rows.REPLACE_RAW, arguments)
 
     def _rekey(
         self, execute: Execute, mailbox: int, before: EntryKey, after: EntryKey, uid_validity: int

@@ -29,8 +29,6 @@ _ADVICE = {
     errno.EOPNOTSUPP: NO_LOCKS,
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
 }
-
-
 _PASSING = frozenset({errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
 
 

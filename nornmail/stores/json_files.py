@@ -252,12 +252,10 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the file. Doing it twice is harmless."""
-        self._file.close()
-
-    def __del__(self) -> None:
-        """Let go of the file: its store was dropped, or could not be opened."""
-        if "_file" in self.__dict__:
+        if "_file" in self.__dict__:  # else it could not be opened
             self._file.close()
+
+    __del__ = close  # its store was dropped, or could not be opened
 
     def mend(self) -> None:
         """Cut the file back to its whole lines, so that nothing is ever appended to a torn one."""

@@ -348,6 +348,7 @@ class PostgresStateStore(SqlStateStore):
     # Leases
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
+        self._start_heartbeat()
         with self._within as execute:
             number = self._known_id(mailbox)
             sender = self._holder if mailbox.is_outbox else ""
@@ -356,10 +357,8 @@ class PostgresStateStore(SqlStateStore):
                 holder = execute(_SELECT_HOLDER, (number,)).fetchone()
                 name = holder[0] if holder else ""
                 self._waits[number] = time.monotonic() + self._lease_seconds
-                self._start_heartbeat()
                 raise LeaseHeld(f"{mailbox} is in use by {name or 'another process'}", name)
         self._waits.pop(number, None)
-        self._start_heartbeat()
 
         def let_others() -> None:
             self._surplus.discard(number)
@@ -444,11 +443,10 @@ class PostgresStateStore(SqlStateStore):
             sender = self._connection.execute(_SELECT_SENDER, (mailbox, self._holder)).fetchone()
             self._in_hand, self._transaction_id = sender or (None, None)
             return lease.token if sender else 0
-        query = "SELECT token, txid_current() FROM mailbox WHERE id = ? FOR UPDATE"
         if not self._connection.in_transaction:
-            query = rows.SELECT_FENCE
-        token, *transaction = self._connection.execute(query, (mailbox,)).fetchone()
-        self._transaction_id = transaction[0] if transaction else None
+            return super()._token(mailbox, lease)
+        query = "SELECT token, txid_current() FROM mailbox WHERE id = ? FOR UPDATE"
+        token, self._transaction_id = self._connection.execute(query, (mailbox,)).fetchone()
         return int(token)
 
     # Claims

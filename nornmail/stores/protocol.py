@@ -6,8 +6,10 @@ program that brings a store of its own for a poller alone writes a :class:`Mailb
 
 Every method may be called from any thread. It raises :class:`~nornmail.errors.StoreError` when the
 store cannot be read or written, and changed nothing where it raised. What it writes is durable (on
-the disk) on return. Instants are in seconds since 1970 UTC. ``limit`` keeps the first of the values
-in their order, at most so many; ``None`` keeps all.
+the disk) on return. One that works under a lease raises :class:`~nornmail.errors.LeaseLost` when
+its token is stale; one that takes none may be called while another process holds it. Instants are
+in seconds since 1970 UTC. ``limit`` keeps the first of the values in their order, at most so many;
+``None`` keeps all.
 """
 
 from __future__ import annotations
@@ -67,7 +69,10 @@ class LeaseStore(Protocol):
         """
 
     def close(self) -> None:
-        """Release every lease taken here and close the files. Closing twice is harmless."""
+        """Release every lease taken here and close the files. Closing twice is harmless.
+
+        Any later call of a method that reads or writes raises StoreError.
+        """
 
 
 class MailboxStore(LeaseStore, Protocol):
@@ -136,7 +141,6 @@ class MailboxStore(LeaseStore, Protocol):
         Its cost does not grow with the store. No changes: nothing is written.
 
         Raises:
-            LeaseLost: ``lease`` has a stale token.
             IllegalTransition: a change that the table of states does not allow, a
                 :class:`~nornmail.model.Rekey` of a missing entry or onto one that is there, or a
                 :class:`~nornmail.model.KeepRaw` for an entry that is missing or may keep none.
@@ -157,9 +161,6 @@ class MailboxStore(LeaseStore, Protocol):
 
         Returns:
             The number of removed entries.
-
-        Raises:
-            LeaseLost: ``lease`` has a stale token.
         """
 
 
@@ -168,8 +169,7 @@ class OutboxStore(LeaseStore, Protocol):
 
     An outbox is an account's, by its name. The right to send from it is a lease of
     :meth:`nornmail.model.MailboxKey.of_outbox`. A store that many machines share may give it to
-    several senders at once, each of which claims the message that it works on. A method that takes
-    no lease may be called while another process holds it.
+    several senders at once, each of which claims the message that it works on.
     """
 
     def enqueue(self, message: QueuedMessage, raw: bytes) -> QueuedMessage:
@@ -206,9 +206,6 @@ class OutboxStore(LeaseStore, Protocol):
         Returns:
             The message as it stands; ``None`` where there is none, another sender has it, or a
             quota is used up.
-
-        Raises:
-            LeaseLost: ``lease`` has a stale token.
         """
 
     def commit_messages(self, lease: Lease, messages: Sequence[QueuedMessage]) -> None:
@@ -218,7 +215,6 @@ class OutboxStore(LeaseStore, Protocol):
         that no longer applies after the change is removed, as are bytes that are not needed.
 
         Raises:
-            LeaseLost: ``lease`` has a stale token.
             IllegalTransition: one is not of the lease's outbox, is missing, is in another
                 sender's hand, or may not change so.
         """

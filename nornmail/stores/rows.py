@@ -20,7 +20,6 @@ from nornmail.model import (
     EntryKey,
     Epoch,
     InboxRecord,
-    MailboxKey,
     MailboxRecord,
     State,
     Watermark,
@@ -76,7 +75,7 @@ def read_text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogatepass")
 
 
-def _texts(row: Row) -> Row:
+def texts(row: Row) -> Row:
     """A row with its texts as strings; nearly always it is the same."""
     if bytes not in map(type, row):
         return row
@@ -102,11 +101,6 @@ SELECT_FENCE = "SELECT token FROM mailbox WHERE id = ?"
 RAISE_FENCE = "UPDATE mailbox SET token = token + 1 WHERE id = ?"
 
 
-def read_mailbox(row: Row) -> MailboxKey:
-    """The mailbox, from the columns that name it."""
-    return MailboxKey(*_texts(row))
-
-
 def write_record(record: MailboxRecord) -> Row:
     """The columns of ``mailbox`` that hold the record."""
     number, uid_validity, boundary, matched, begun_at = record.epoch
@@ -126,8 +120,6 @@ def read_record(row: Row) -> MailboxRecord | None:
 # Entries
 
 KEY = "mailbox, epoch, uid, inbox"
-KEY_COLUMNS = 4
-"""The columns that a row begins with, and that name it."""
 _IS_KEY = "mailbox = ? AND epoch = ? AND uid = ? AND inbox = ?"
 _VALUES = (
     "state, delivery_id, uid_validity, attempts, due_at, reason, header_digest, body_digest, "
@@ -136,6 +128,7 @@ _VALUES = (
 COLUMNS = f"epoch, uid, inbox, {_VALUES}"
 _PROGRESS = "state, attempts, due_at, reason, message_id, changed_at, verified_sender"
 _FACTS = [name for name in _VALUES.split(", ") if name not in _PROGRESS.split(", ")]
+_NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
 _ALL = f"{KEY}, {_VALUES}".split(", ")
 _pick_all = itemgetter(*range(len(_ALL)))
 _pick_progress = itemgetter(*map(_ALL.index, [*_PROGRESS.split(", "), *KEY.split(", "), *_FACTS]))
@@ -214,19 +207,10 @@ def put_entry(after: State) -> tuple[str, Callable[[Row], Row]]:
     return update, _pick_progress
 
 
-_NULLABLE = frozenset({"header_digest", "body_digest", "received_at"})
-
-
-_IN_STATE = {
-    State: ("mailbox", CLOSED_STATES, CLOSED),
-    QueueState: ("outbox", THROUGH_STATES, THROUGH),
-}
-"""By the kind of state: the column that says whose, and the states of no index."""
-
-
-ENTRIES = f"SELECT {COLUMNS} FROM entry WHERE {{}} ORDER BY due_at, {_BY_KEY} LIMIT ?"
+_IN_STATE = "WHERE mailbox = ? AND state = ? {}"
+ENTRIES = f"SELECT {COLUMNS} FROM entry {_IN_STATE} ORDER BY due_at, {_BY_KEY} LIMIT ?"
 ENTRIES_WITHOUT_RAW = ENTRIES.replace("{}", f"{{}} AND NOT {_HAS_RAW}")
-COUNT_ENTRIES = "SELECT count(*) FROM entry WHERE {} LIMIT ?"
+COUNT_ENTRIES = f"SELECT count(*) FROM entry {_IN_STATE} LIMIT ?"
 """Queries for :func:`in_state`."""
 
 
@@ -236,14 +220,9 @@ def in_state(query: str, state: State | QueueState) -> str:
 
     The partial index serves a query that says in so many words that the state is one of its own.
     """
-    whose, closed_states, closed = _IN_STATE[type(state)]
-    still_open = "" if state in closed_states else f" AND state NOT IN {closed}"
-    return query.format(f"{whose} = ? AND state = ?{still_open}")
-
-
-def read_key(row: Row) -> EntryKey:
-    """The key, from the columns behind the mailbox."""
-    return EntryKey(*_texts(row))
+    if state in CLOSED_STATES or state in THROUGH_STATES:
+        return query.format("")
+    return query.format(f"AND state NOT IN {CLOSED if isinstance(state, State) else THROUGH}")
 
 
 def write_entry(mailbox: int, entry: Entry) -> Row:
@@ -257,7 +236,7 @@ def write_entry(mailbox: int, entry: Entry) -> Row:
 
 def read_entry(row: Row) -> Entry:
     """The entry, from :data:`COLUMNS`."""
-    row = _texts(row)
+    row = texts(row)
     epoch, uid, inbox, state, *tried, header, body, message_id, size, received_at = row[:14]
     truncated, sender, changed_at = row[14:]
     digest = None if header is None else Digest(header, body)
@@ -294,7 +273,7 @@ def write_inbox(mailbox: int, record: InboxRecord) -> Row:
 
 def read_inbox(row: Row) -> InboxRecord:
     """The inbox, from the columns behind the mailbox."""
-    number, name, address, when, backfill = _texts(row)
+    number, name, address, when, backfill = texts(row)
     place = {"id": number, "name": name, "address": address}
     return InboxRecord(**place, created_at=when, backfill=bool(backfill))
 
@@ -323,9 +302,10 @@ SELECT_BYTES = (
     "WHERE letter.outbox = ? AND letter.key = ?"
 )
 MESSAGES = (
-    f"SELECT {MESSAGE} FROM letter WHERE {{}} ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
+    f"SELECT {MESSAGE} FROM letter WHERE outbox = ? AND state = ? {{}} "
+    "ORDER BY due_at, queued_at, CAST(key AS BLOB) LIMIT ?"
 )
-COUNT_MESSAGES = "SELECT count(*) FROM letter WHERE {} LIMIT ?"
+COUNT_MESSAGES = "SELECT count(*) FROM letter WHERE outbox = ? AND state = ? {} LIMIT ?"
 """Queries for :func:`in_state`."""
 UPDATE_REQUEST = "UPDATE letter SET wish = ? WHERE id = ?"
 SELECT_REQUESTS = (
@@ -383,7 +363,7 @@ def write_message(message: QueuedMessage) -> Row:
 
 def read_message(outbox: str, row: Row) -> QueuedMessage:
     """The message, from the columns behind the outbox."""
-    columns = dict(zip(_FIELDS, _texts(row), strict=True))
+    columns = dict(zip(_FIELDS, texts(row), strict=True))
     columns["recipients"] = _read_recipients(columns["recipients"])
     columns["state"] = QueueState(columns["state"])
     columns.update({name: bool(columns[name]) for name in BOOLS})
@@ -403,11 +383,6 @@ def read_letter(outbox: str, row: Row) -> Letter:
     number, wish, *message = row
     request = None if wish is None else OperatorRequest(wish)
     return Letter(number, request, read_message(outbox, tuple(message)))
-
-
-def read_request(row: Row) -> tuple[str, OperatorRequest]:
-    """An operator's request, with the key of its message."""
-    return read_text(row[0]), OperatorRequest(row[1])
 
 
 def read_addresses(recipients: str) -> list[str]:

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -23,7 +24,6 @@ from nornmail.model import (
     Lease,
     MailboxKey,
     MailboxRecord,
-    PutEntry,
     State,
     check_retry,
 )
@@ -103,13 +103,9 @@ class SqlStateStore(StateStore):
         return None
 
     def _exclude_others(self, mailbox: MailboxKey, owner: str) -> Callable[[], object]:
-        """Keep others from taking the lease; no others can reach a store in memory.
+        """Keep others from taking the lease, and return what lets them again.
 
-        Returns:
-            What lets them again.
-
-        Raises:
-            LeaseHeld: another process has the lease.
+        It raises LeaseHeld where another process has it; no other can reach a store in memory.
         """
         return lambda: None
 
@@ -230,7 +226,7 @@ class SqlStateStore(StateStore):
         return self._by_state(rows.read_entry, rows.ENTRIES_WITHOUT_RAW, mailbox, {state})[0]
 
     def mailboxes(self) -> list[MailboxKey]:
-        known = map(rows.read_mailbox, self._select(rows.SELECT_MAILBOXES))
+        known = [MailboxKey(*rows.texts(row)) for row in self._select(rows.SELECT_MAILBOXES)]
         return sorted(mailbox for mailbox in known if not mailbox.is_outbox)
 
     def inbox_keys(self, mailbox: MailboxKey) -> set[str]:
@@ -238,7 +234,7 @@ class SqlStateStore(StateStore):
         return {*self._all(lambda row: read_text(row[0]), rows.SELECT_INBOX_KEYS, mailbox)}
 
     def retry_requests(self, mailbox: MailboxKey) -> list[EntryKey]:
-        return self._all(rows.read_key, rows.SELECT_ASKED, mailbox)
+        return self._all(lambda row: EntryKey(*rows.texts(row)), rows.SELECT_ASKED, mailbox)
 
     # The state of mailboxes: writing
 
@@ -250,10 +246,7 @@ class SqlStateStore(StateStore):
             with self._within as execute:
                 mailbox = self._check_lease(lease)
                 for change in changes:
-                    if isinstance(change, PutEntry):  # nearly all there are
-                        self._entries.put(execute, mailbox, change.entry, change.raw)
-                    else:
-                        self._entries.apply(execute, mailbox, change)
+                    self._entries.apply(execute, mailbox, change)
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
         with self._locked(), self._guard, self._within as execute:
@@ -382,8 +375,8 @@ class SqlStateStore(StateStore):
     # The outbox: reading
 
     def pending_requests(self, outbox: str) -> list[tuple[str, OperatorRequest]]:
-        mailbox = MailboxKey.of_outbox(outbox)
-        return self._all(rows.read_request, rows.SELECT_REQUESTS, mailbox)
+        found = self._all(rows.texts, rows.SELECT_REQUESTS, MailboxKey.of_outbox(outbox))
+        return [(key, OperatorRequest(wish)) for key, wish in found]
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
         read, mailbox = partial(rows.read_letter, outbox), MailboxKey.of_outbox(outbox)
@@ -440,10 +433,6 @@ class SqlStateStore(StateStore):
     # The database
 
     def close(self) -> None:
-        """Release every lease and close the database. Closing twice is harmless.
-
-        Any later call of a method that reads or writes raises StoreError.
-        """
         if self._unusable():
             return  # in a forked child the files are the parent's
         with self._mutex:
@@ -509,10 +498,8 @@ class SqlStateStore(StateStore):
         number = self._id(mailbox)
         if number is None:
             self._connection.execute(rows.INSERT_MAILBOX, (*mailbox, 0))
-            number = self._id(mailbox)
-        if number is None:
-            raise StoreError(f"the state store could not keep {mailbox}")
-        return number
+            (number,) = self._connection.execute(rows.SELECT_MAILBOX, mailbox).fetchone()
+        return int(number)
 
     def _locked(self) -> AbstractContextManager[object]:
         """No other thread reads or writes within.
@@ -541,59 +528,53 @@ class SqlStateStore(StateStore):
             raise StoreError(reason)
 
 
+@dataclass(frozen=True, slots=True)
 class _Guard:
     """Refuses what a store cannot do any more; errors of the database become StoreError.
 
     It stands around transactions, never within one.
     """
 
-    __slots__ = ("_store",)
-
-    def __init__(self, store: SqlStateStore) -> None:
-        self._store = store
+    store: SqlStateStore
 
     def __enter__(self) -> None:
         try:
-            self._store._check_usable()
-            if self._store._connection.in_transaction:
+            self.store._check_usable()
+            if self.store._connection.in_transaction:
                 # The exception of a signal, right behind BEGIN or before ROLLBACK, left one open.
-                self._store._rollback()
+                self.store._rollback()
         except Exception as error:
             self.__exit__(None, error, None)
             raise
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception):
-            translated = self._store._store_error(error)
-            if translated is not None:
-                raise translated from error
+        if isinstance(error, Exception) and (ours := self.store._store_error(error)):
+            raise ours from error
 
 
+@dataclass(frozen=True, slots=True)
 class _Transaction:
     """A writing transaction of a store, which is locked already."""
 
-    __slots__ = ("_store",)
-
-    def __init__(self, store: SqlStateStore) -> None:
-        self._store = store
+    store: SqlStateStore
 
     def __enter__(self) -> Execute:
-        connection = self._store._connection
+        connection = self.store._connection
         try:
             # IMMEDIATE: a transaction that began by reading may find at its first write that
             # another process wrote in between, and cannot continue.
             connection.execute("BEGIN IMMEDIATE")
         except BaseException:
-            self._store._rollback()
+            self.store._rollback()
             raise
         return connection.execute
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:
             try:
-                self._store._commit()
+                self.store._commit()
             except BaseException:
-                self._store._rollback()
+                self.store._rollback()
                 raise
         else:
-            self._store._rollback()
+            self.store._rollback()

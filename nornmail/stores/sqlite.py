@@ -55,6 +55,7 @@ QUICK_CHECK_BYTES = 64 << 20
 """Octets up to which a database is read through when it is opened (some 100 ms). A damaged page of
 a bigger one is found when it is used."""
 
+_copying = threading.Lock()
 _SELECT_VERSION = (
     "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
     "FROM pragma_application_id, pragma_user_version"
@@ -195,9 +196,6 @@ def schema_version(connection: sqlite3.Connection, path: str) -> int:
     if version > len(MIGRATIONS):
         raise newer(f"the state store {path}", version, len(MIGRATIONS))
     return int(version)
-
-
-_copying = threading.Lock()
 
 
 @cache
