@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -528,14 +527,16 @@ class SqlStateStore(StateStore):
             raise StoreError(reason)
 
 
-@dataclass(frozen=True, slots=True)
 class _Guard:
     """Refuses what a store cannot do any more; errors of the database become StoreError.
 
     It stands around transactions, never within one.
     """
 
-    store: SqlStateStore
+    __slots__ = ("store",)
+
+    def __init__(self, store: SqlStateStore) -> None:
+        self.store = store
 
     def __enter__(self) -> None:
         try:
@@ -552,11 +553,13 @@ class _Guard:
             raise ours from error
 
 
-@dataclass(frozen=True, slots=True)
 class _Transaction:
     """A writing transaction of a store, which is locked already."""
 
-    store: SqlStateStore
+    __slots__ = ("store",)
+
+    def __init__(self, store: SqlStateStore) -> None:
+        self.store = store
 
     def __enter__(self) -> Execute:
         connection = self.store._connection
