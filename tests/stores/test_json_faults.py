@@ -304,7 +304,8 @@ def interrupt(number: int, act: Callable[[], object]) -> bool:
     lines = count(1)
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
-        if "nornmail/stores/" not in frame.f_code.co_filename.replace(os.sep, "/"):
+        file = frame.f_code.co_filename.replace(os.sep, "/")
+        if "nornmail/stores/" not in file and not file.endswith("nornmail/files.py"):
             return None
         if event == "line" and next(lines) == number:
             raise KeyboardInterrupt
