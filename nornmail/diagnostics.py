@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,6 +16,7 @@ from nornmail.message.message import parse_message
 from nornmail.model import Inbox, MailboxKey, MailboxRecord
 from nornmail.net.diagnose import Check
 from nornmail.net.oauth import OAuthTokens, TokenRecord
+from nornmail.net.tls import is_loopback
 from nornmail.poller.decisions import FIRST_RUN_LIMIT
 from nornmail.poller.inboxes import addressed_to, route
 from nornmail.settings.imap import ImapSettings
@@ -129,13 +129,6 @@ _MISFITS = {
 """Advice where a port and TLS from the first octet do not fit."""
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Check]:
     """Whether a login can be tried, and where its password is visible."""
     if settings.username and settings.password is None and settings.token is None:
@@ -150,7 +143,7 @@ def _login(service: str, settings: ImapSettings | SmtpSettings) -> Iterator[Chec
     else:
         is_clear, remedy = not settings.use_tls, "SMTP_USE_TLS=true"
     has_secret = settings.password is not None or settings.token is not None
-    if is_clear and has_secret and not _is_loopback(settings.host):
+    if is_clear and has_secret and not is_loopback(settings.host):
         secret = "token" if settings.password is None else "password"
         detail = f"the {service} {secret} crosses the network unencrypted to {settings.host}"
         yield Check(f"{service} security", True, detail, f"set {remedy}")
@@ -188,11 +181,9 @@ class _StoreCheck:
                 return Check(name, True, self._read())
             advice = self._why_not_writable()
             self.is_known = not advice
-            finding = (
-                "does not exist and cannot be created"
-                if advice
-                else ("will be created at the first start")
-            )
+            finding = "will be created at the first start"
+            if advice:
+                finding = "does not exist and cannot be created"
             return Check(name, not advice, f"{self._state} {finding}", advice)
         except StoreError as error:
             return Check(name, False, str(error))

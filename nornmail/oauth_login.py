@@ -320,8 +320,7 @@ class _Listener:
 
     def __init__(self, state: str, provider: OAuthProvider) -> None:
         self._answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._taken = False
+        self._taken = threading.Lock()  # by the first answer, for good
 
         class Handler(BaseHTTPRequestHandler):
             timeout = LISTENER_SECONDS  # browsers also connect without asking for anything
@@ -375,11 +374,8 @@ class _Listener:
         # A page elsewhere can make a browser send requests here, under a name of its own.
         if target.path == "/" and handler.headers.get("Host") in hosts:
             answer = read_redirect(target.query, state, provider)
-        with self._lock:
-            if answer is not None and self._taken:
-                answer = None
-            elif answer is not None:
-                self._taken = True
+        if answer is not None and not self._taken.acquire(blocking=False):
+            answer = None
         text = "This response does not belong to the login that is in progress."
         if answer is not None:
             done = "error" not in answer

@@ -180,19 +180,21 @@ def json_line(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=True)
 
 
-def _whole_message(message: Message) -> str:
-    return json_line(message.to_dict())
+def json_message(message: Message, max_text: int | None = None, account: str = "") -> str:
+    """A message as a line of JSON, which begins with its account where there are several."""
+    named = {"account": account} if account else {}
+    return json_line({**named, **message.to_dict(max_text)})
 
 
-def standard_output(line_of: Callable[[Message], str] = _whole_message) -> Output:
+def standard_output() -> Output:
     """Lines on standard output."""
     if sys.stdout is None:
         raise NornmailError("standard output is closed, so messages cannot be written to it")
-    return Output(sys.stdout.fileno(), line_of=line_of)
+    return Output(sys.stdout.fileno())
 
 
 @contextmanager
-def output_file(path: str, line_of: Callable[[Message], str] = _whole_message) -> Iterator[Output]:
+def output_file(path: str) -> Iterator[Output]:
     """Lines at the end of a file; a new file is readable by its owner only."""
     try:
         binary = getattr(os, "O_BINARY", 0)
@@ -202,7 +204,7 @@ def output_file(path: str, line_of: Callable[[Message], str] = _whole_message) -
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode):
             _complete_last_line(fd, path)
-        yield Output(fd, path, line_of)
+        yield Output(fd, path)
     finally:
         os.close(fd)
 
@@ -248,15 +250,9 @@ class Output:
         on_error: called once, at the first error.
     """
 
-    def __init__(
-        self,
-        fd: int,
-        name: str = "standard output",
-        line_of: Callable[[Message], str] = _whole_message,
-    ) -> None:
+    def __init__(self, fd: int, name: str = "standard output") -> None:
         self._fd = fd
         self._name = name
-        self._line_of = line_of
         self.around: Callable[[], AbstractContextManager[object]] = nullcontext
         self._lock = threading.Lock()
         self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
@@ -291,16 +287,12 @@ class Output:
                 os.ftruncate(self._fd, size)
                 os.lseek(self._fd, size, os.SEEK_SET)
 
-    def message(self, message: Message) -> None:
-        """Write a message; the handler of ``watch``, ``poll`` and ``serve``.
+    def deliver(self, line: str) -> None:
+        """Write the line of a message, for the handlers of ``watch``, ``poll`` and ``serve``.
 
         Raises:
             Defer: it could not be written. The message waits, and the attempt does not count.
         """
-        self.deliver(self._line_of(message))
-
-    def deliver(self, line: str) -> None:
-        """Write the line of a message; raises as :meth:`message` does."""
         if self.error is None:
             try:
                 self.write(line)

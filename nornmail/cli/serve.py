@@ -36,7 +36,6 @@ from nornmail.cli.accounts import AccountDirectory
 from nornmail.cli.http_server import ListenAddress, serving
 from nornmail.cli.options import (
     FAILED,
-    INTERRUPTED,
     OK,
     Parser,
     Settings,
@@ -46,8 +45,8 @@ from nornmail.cli.options import (
     add_settings,
     set_up_logging,
 )
-from nornmail.cli.output import Output, json_line, output_file, printable, standard_output
-from nornmail.cli.signals import Hanging, MessagesInHand, SecondSignal, Work, end_now, is_sending
+from nornmail.cli.output import Output, json_message, output_file, printable, standard_output
+from nornmail.cli.signals import Hanging, MessagesInHand, Work, end_now, is_sending
 from nornmail.web import Metrics, application
 
 log = logging.getLogger("nornmail.web")
@@ -147,9 +146,6 @@ def run(chosen: argparse.Namespace) -> int:
             Work(served.run, stop, lambda: in_hand or is_sending(store)).run()
         except Hanging:
             end_now(receiver.exit_status())
-        except SecondSignal:
-            print("nornmail: interrupted", file=sys.stderr)
-            return INTERRUPTED
         return receiver.exit_status()
 
 
@@ -253,21 +249,14 @@ def _receiver(chosen: argparse.Namespace, settings: Settings, stack: ExitStack) 
         webhook = webhook_of(chosen.webhook, settings, chosen.webhook_allow, chosen.max_text)
         return _Receiver(lambda _: webhook, webhook=webhook)
 
-    def line_of(message: Message) -> str:
-        return json_line(message.to_dict(chosen.max_text))
-
     output = (
-        standard_output(line_of)
+        standard_output()
         if chosen.output is None
-        else stack.enter_context(output_file(chosen.output, line_of))
+        else stack.enter_context(output_file(chosen.output))
     )
 
     def handler_of(account: str) -> Handler:
-        def write(message: Message) -> None:
-            line = {"account": account, **message.to_dict(chosen.max_text)}
-            output.deliver(json_line(line))
-
-        return write if account else output.message
+        return lambda message: output.deliver(json_message(message, chosen.max_text, account))
 
     return _Receiver(handler_of, output=output)
 
@@ -315,12 +304,10 @@ def _address(text: str) -> ListenAddress:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"
 
 
 WEBHOOK_SECRET = "NORNMAIL_WEBHOOK_SECRET"  # noqa: S105  # its name

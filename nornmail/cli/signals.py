@@ -41,8 +41,8 @@ RINGS = 64
 """Octets read from the bell at once: one for each signal, and one for the end."""
 
 
-class SecondSignal(Exception):
-    """Raised at a second signal: the work is abandoned."""
+class SecondSignal(KeyboardInterrupt):
+    """Raised at a second signal: the work is abandoned, and `main` says so."""
 
 
 class Hanging(Exception):

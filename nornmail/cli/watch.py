@@ -23,8 +23,8 @@ from nornmail.cli.options import (
     add_settings,
     set_up_logging,
 )
-from nornmail.cli.output import Output, is_terminal, json_line, message_line, standard_output
-from nornmail.cli.signals import Hanging, MessagesInHand, SecondSignal, Work, end_now, is_sending
+from nornmail.cli.output import is_terminal, json_line, json_message, message_line, standard_output
+from nornmail.cli.signals import Hanging, MessagesInHand, Work, end_now, is_sending
 from nornmail.events import Event, Found, Handled
 
 T = TypeVar("T")
@@ -91,8 +91,6 @@ def run(chosen: argparse.Namespace) -> int:
             reading.run(lambda poller: poller.run_forever())
     except Hanging:
         end_now(reading.output.exit_status())
-    except SecondSignal:
-        return _interrupted()
     return reading.output.exit_status()
 
 
@@ -103,8 +101,6 @@ def run_poll(chosen: argparse.Namespace) -> int:
         result = reading.run(_once)
     except Hanging:
         end_now(INTERRUPTED)
-    except SecondSignal:
-        return _interrupted()
     if reading.output.error is None:
         reading.print_result(result)
     return INTERRUPTED if reading.was_signalled else reading.output.exit_status()
@@ -117,18 +113,21 @@ class _Reading:
         self.was_signalled = False
         self._idle = not chosen.no_idle
         self._progress = on_standard_error()
-        shown = _is_line(chosen) and is_terminal()
+        self._is_json = chosen.format == "json" or not (chosen.format or is_terminal())
+        shown = is_terminal() and not self._is_json
         set_up_logging(chosen.log_level, self._progress.clear, SAID_BY_A_LINE if shown else ())
         self._settings = Settings(chosen)
         if getattr(chosen, "accounts", None) is None:
             self._imap = self._settings.imap()
             self._settings.warn_of_late_start(self._imap)
         self._max_text = chosen.max_text
-        self.output, self._is_json = _output(chosen, self._progress)
+        self._in_hand = MessagesInHand()
+        self.output = standard_output()
+        if is_terminal():
+            self.output.around = self._progress.set_aside
 
     def run(self, function: Callable[[Poller], T]) -> T:
         """The result of ``function`` for the poller, unless a signal ends it."""
-        in_hand = MessagesInHand()
         with ExitStack() as stack:
             store = stack.enter_context(closing(self._settings.store_of_its_own()))
             if self._settings.smtp() is not None:
@@ -136,12 +135,16 @@ class _Reading:
             poller = Poller(
                 self._imap,
                 store=store,
-                on_message=in_hand.counting(self.output.message),
+                on_message=self._handler_of(""),
                 on_event=self._progress,
                 idle=self._idle,
             )
             self.output.on_error = poller.stop
-            work = Work(lambda: function(poller), poller.stop, lambda: in_hand or is_sending(store))
+            work = Work(
+                lambda: function(poller),
+                poller.stop,
+                lambda: self._in_hand or is_sending(store),
+            )
             try:
                 return work.run()
             finally:
@@ -153,29 +156,27 @@ class _Reading:
         # The other commands need not wait for this import.
         from nornmail.cli.accounts import AccountDirectory
 
-        in_hand = MessagesInHand()
-
-        def handler_of(account: str) -> Callable[[Message], object]:
-            def handle(message: Message) -> None:
-                if self._is_json:
-                    line = json_line({"account": account, **message.to_dict(self._max_text)})
-                else:
-                    line = f"{account}  {message_line(message)}"
-                self.output.deliver(line)
-
-            return in_hand.counting(handle)
-
         with closing(self._settings.store_of_its_own()) as store:
-            environ = self._settings.environ
-            accounts = AccountDirectory(
-                directory, environ, PollerGroup(store, workers=None), handler_of
-            )
+            group = PollerGroup(store, workers=None)
+            accounts = AccountDirectory(directory, self._settings.environ, group, self._handler_of)
             self.output.on_error = accounts.stop
-            work = Work(accounts.run, accounts.stop, lambda: in_hand)
+            work = Work(accounts.run, accounts.stop, lambda: self._in_hand)
             try:
                 work.run()
             finally:
                 self._progress.clear()
+
+    def _handler_of(self, account: str) -> Callable[[Message], object]:
+        """The callback of an account, which its lines name; ``""`` where there is only one."""
+
+        def handle(message: Message) -> None:
+            if self._is_json:
+                line = json_message(message, self._max_text, account)
+            else:
+                line = f"{account}  " * bool(account) + message_line(message)
+            self.output.deliver(line)
+
+        return self._in_hand.counting(handle)
 
     def print_result(self, result: PollResult) -> None:
         """Write the counts of the poll as the last line."""
@@ -191,30 +192,9 @@ class _Reading:
             self.output.error = error
 
 
-def _is_line(chosen: argparse.Namespace) -> bool:
-    return bool(chosen.format == "line" or (chosen.format is None and is_terminal()))
-
-
-def _output(chosen: argparse.Namespace, progress: Progress) -> tuple[Output, bool]:
-    """The output for messages, and whether it is JSON."""
-    is_json = not _is_line(chosen)
-    if is_json:
-        output = standard_output(lambda message: json_line(message.to_dict(chosen.max_text)))
-    else:
-        output = standard_output(message_line)
-    if is_terminal():
-        output.around = progress.set_aside
-    return output, is_json
-
-
 def _once(poller: Poller) -> PollResult:
     with closing(poller):
         return poller.poll_once()
-
-
-def _interrupted() -> int:
-    print("nornmail: interrupted", file=sys.stderr)
-    return INTERRUPTED
 
 
 SHOWN_FROM = 50

@@ -239,7 +239,9 @@ def _refusal(
 
 
 def _warn_of_plain_text(wire: Wire, settings: ImapSettings) -> None:
-    if not (settings.use_ssl or settings.starttls or is_loopback(wire.sock)):
+    peer = wire.sock.getpeername()
+    is_here = not isinstance(peer, tuple) or is_loopback(str(peer[0]))  # else a socket file
+    if not (settings.use_ssl or settings.starttls or is_here):
         log.warning(
             "the IMAP %s crosses the network unencrypted to %s:%d; set IMAP_USE_SSL=true "
             "or IMAP_STARTTLS=true",

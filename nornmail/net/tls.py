@@ -400,11 +400,11 @@ def _failure_text(error: OSError) -> str:
     return "no answer in time" if isinstance(error, TimeoutError) else error_text(error)
 
 
-def is_loopback(sock: socket.socket) -> bool:
-    """Whether the other side is this machine."""
-    peer = sock.getpeername()
-    if not isinstance(peer, tuple):  # a socket of the file system
-        return True
-    address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+def is_loopback(host: str) -> bool:
+    """Whether a host, by its name or address, is this machine."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
     mapped = getattr(address, "ipv4_mapped", None)
     return address.is_loopback or (mapped is not None and mapped.is_loopback)

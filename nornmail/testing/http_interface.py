@@ -128,7 +128,7 @@ Resource = Callable[["HttpInterface", Arguments], object]
 
 
 def _users(interface: HttpInterface, _arguments: Arguments) -> object:
-    return {"users": [_user(account) for account in interface.accounts()]}
+    return {"users": [_user(account) for account in interface.server.accounts]}
 
 
 def _add_user(interface: HttpInterface, arguments: Arguments) -> object:
@@ -146,7 +146,7 @@ def _mailboxes(interface: HttpInterface, arguments: Arguments) -> object:
     user = arguments.take("user", str)
     arguments.check_all_known()
     shown = []
-    for account in interface.accounts():
+    for account in interface.server.accounts:
         boxes = [box for box in account.all() if "\\Noselect" not in box.attributes]
         for box in boxes if user in (None, account.user) else ():
             messages = box.messages
@@ -429,10 +429,6 @@ class HttpInterface:
         """The URL on which it listens."""
         host, port = self._http.server_address[:2]
         return f"http://{_url_host(str(host))}:{port}"
-
-    def accounts(self) -> list[Account]:
-        """The accounts of the server."""
-        return self.server.accounts
 
     def reset(self) -> None:
         """Have a new server, with the accounts of the start."""

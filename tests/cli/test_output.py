@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nornmail import Defer, parse_message
-from nornmail.cli.output import BLOCK, fit, output_file, print_bytes
+from nornmail.cli.output import BLOCK, fit, json_message, output_file, print_bytes
 from tests.support.table import table
 
-MESSAGE = parse_message(b"Subject: Hello\r\n\r\nHello!\r\n")
+LINE = json_message(parse_message(b"Subject: Hello\r\n\r\nHello!\r\n"))
 
 
 def subjects(path: Path) -> list[str]:
@@ -40,7 +40,7 @@ def test_a_torn_line_swallows_no_other(before: str, after: list[str], tmp_path: 
     path = tmp_path / "out"
     path.write_text(before, "utf-8")
     with output_file(str(path)) as output:
-        output.message(MESSAGE)
+        output.deliver(LINE)
     assert subjects(path) == [*after, "Hello"]
 
 
@@ -61,15 +61,15 @@ def test_a_line_for_which_there_is_no_room_is_taken_back(
         return write(fd, data[:left])
 
     with output_file(str(path)) as output:
-        output.message(MESSAGE)
+        output.deliver(LINE)
         monkeypatch.setattr(os, "write", scarce)
         with pytest.raises(Defer):
-            output.message(MESSAGE)
+            output.deliver(LINE)
         assert isinstance(output.error, OSError)
     assert subjects(path) == ["Hello"]
     room.clear()
     with output_file(str(path)) as output:
-        output.message(MESSAGE)
+        output.deliver(LINE)
     assert subjects(path) == ["Hello", "Hello"]
 
 
