@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -312,6 +313,7 @@ def interrupt(number: int, act: Callable[[], object]) -> bool:
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # the end of another test's store, in which an exception is dropped, is no line
     sys.settrace(trace)
     try:
         act()
@@ -319,4 +321,5 @@ def interrupt(number: int, act: Callable[[], object]) -> bool:
         return True
     finally:
         sys.settrace(before)
+        gc.enable()
     return False
