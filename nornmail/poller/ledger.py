@@ -463,13 +463,8 @@ class Ledger:
         if forgotten:
             self.record = self.store.load(self.mailbox)
             if highest and not self.siblings(self.seen.highest):
-                now, state = self.clock.wall(), State.PASSED_OVER
-                self.commit(
-                    *[
-                        PutEntry(entry._replace(state=state, reason=KEPT, changed_at=now))
-                        for entry in highest
-                    ]
-                )
+                now = self.clock.wall()
+                self.commit(*[PutEntry(_kept(entry, now)) for entry in highest])
         return forgotten
 
     def entries(self, *states: State) -> list[Entry]:
@@ -634,6 +629,13 @@ def _claims(changes: Iterable[Change]) -> set[EntryKey]:
             else:
                 claims.discard(entry.key)
     return claims
+
+
+def _kept(entry: Entry, now: float) -> Entry:
+    """An entry of which all is removed but what its message is compared by."""
+    return entry._replace(
+        state=State.PASSED_OVER, reason=KEPT, verified_sender="", due_at=0.0, changed_at=now
+    )
 
 
 def _order(entry: Entry) -> tuple[float, EntryKey]:

@@ -27,7 +27,7 @@ from nornmail.model import (
     Watermark,
     delivery_id_of,
 )
-from nornmail.poller.ledger import Ledger, OpenEntries
+from nornmail.poller.ledger import KEPT, Ledger, OpenEntries
 from nornmail.poller.recognition import (
     BEFORE_HORIZON,
     BEFORE_START,
@@ -103,6 +103,22 @@ def test_the_record_is_read_again_after_something_was_forgotten(ledger: Ledger) 
     assert ledger.forget(2.0, 10) == 1
     assert ledger.record is not None
     assert ledger.record.horizon == 0.5
+
+
+def test_of_the_highest_uid_only_what_it_is_compared_by_is_kept(ledger: Ledger) -> None:
+    sender = "kim@example.org"
+    known = digest_of(RAW)
+    finished = [
+        entry(State.FINISHED, uid, digest=known)._replace(verified_sender=sender) for uid in (1, 2)
+    ]
+    for step in finished:
+        for state in WAYS[State.FINISHED]:
+            ledger.commit(PutEntry(step._replace(state=state)))
+    assert ledger.forget(1e12, 9) == 2
+    (kept,) = ledger.entries(*State)
+    assert (kept.key, kept.digest, kept.reason) == (key(2), known, KEPT)
+    assert not ledger.store.has_verified_sender(sender)
+    assert ledger.forget(ledger.clock.wall(), 9) == 0
 
 
 def test_messages_that_wait_for_an_inbox_do_not_take_the_places_of_others(ledger: Ledger) -> None:
