@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -148,7 +149,6 @@ class Webhook:
             "Connection": "close",
             **signed_headers(self._keys, webhook_id, int(time.time()), octets),
         }
-        request = self._request
         abort = Abort()
         with self._lock:
             self._under_way.add(abort)
@@ -156,23 +156,15 @@ class Webhook:
                 abort.abort()
         try:
             return exchange(
-                HttpRequest(
-                    scheme=request.scheme,
-                    host=request.host,
-                    port=request.port,
-                    path=request.path,
-                    headers=headers,
-                    body=octets,
-                ),
+                replace(self._request, headers=headers, body=octets),
                 seconds=self._timeout,
                 most=MAX_WEBHOOK_ANSWER,
                 permits=lambda address: self._is_private or is_public(address),
                 abort=abort,
             )
         except (OSError, ValueError) as error:
-            raise NornmailError(
-                f"the webhook at {request.host} cannot be reached: {error}"
-            ) from error
+            problem = f"the webhook at {self._request.host} cannot be reached: {error}"
+            raise NornmailError(problem) from error
         finally:
             with self._lock:
                 self._under_way.discard(abort)

@@ -6,10 +6,18 @@ import argparse
 import json
 import sys
 from contextlib import closing
+from functools import partial
 
 from nornmail import ConfigurationError, DeadLetter, DeadLetters, Message, parse_message
 from nornmail.cli.options import OK, Parser, Settings, add_settings
-from nornmail.cli.output import Column, format_time, json_fields, print_bytes, print_fields, table
+from nornmail.cli.output import (
+    Column,
+    format_time,
+    json_fields,
+    print_bytes,
+    print_fields,
+    print_list,
+)
 
 ID_DIGITS = 12
 """Digits of an id in the table; 48 bits tell the dead letters of one store apart."""
@@ -66,15 +74,8 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _list(chosen: argparse.Namespace, dead_letters: DeadLetters) -> None:
     letters = dead_letters.list(chosen.mailbox)
-    if chosen.json:
-        for letter in letters:
-            print(json.dumps(json_fields(letter)))
-        return
-    if not letters:
-        print(NO_LETTERS, file=sys.stderr)
-        return
-    for line in table(COLUMNS, (_row(dead_letters, letter) for letter in letters)):
-        print(line)
+    row = partial(_row, dead_letters)
+    print_list(letters, COLUMNS, row, as_json=chosen.json, nothing=NO_LETTERS)
 
 
 def _row(dead_letters: DeadLetters, letter: DeadLetter) -> list[str]:

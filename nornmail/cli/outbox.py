@@ -27,8 +27,8 @@ from nornmail.cli.output import (
     json_fields,
     print_bytes,
     print_fields,
+    print_list,
     printable,
-    table,
 )
 
 COLUMNS = (
@@ -157,15 +157,7 @@ def _list(chosen: argparse.Namespace, outbox: Outbox) -> None:
         for message in outbox.list(states)
         if (with_dropped or not message.dropped) and chosen.account in (None, message.account)
     ]
-    if chosen.json:
-        for message in messages:
-            print(json.dumps(json_fields(message)))
-        return
-    if not messages:
-        print("the outbox is empty", file=sys.stderr)
-        return
-    for line in table(COLUMNS, map(_row, messages)):
-        print(line)
+    print_list(messages, COLUMNS, _row, as_json=chosen.json, nothing="the outbox is empty")
 
 
 def _row(message: OutboxMessage) -> list[str]:

@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from nornmail import Defer, Message, MessageRef, NornmailError
 from nornmail.cli.options import FAILED, OK
+
+T = TypeVar("T")
 
 GAP = "  "
 LEAST_WIDTH = 8
@@ -71,6 +73,25 @@ def _line(columns: Sequence[Column], widths: Sequence[int], row: Sequence[str]) 
         for column, width, text in parts
     )
     return _encodable(line.rstrip())
+
+
+def print_list(
+    records: Sequence[T],
+    columns: Sequence[Column],
+    row: Callable[[T], Iterable[str]],
+    *,
+    as_json: bool,
+    nothing: str,
+) -> None:
+    """Print a table of records, or one JSON object per line; ``nothing`` where there is none."""
+    if as_json:
+        for record in records:
+            print(json.dumps(json_fields(record)))
+    elif not records:
+        print(nothing, file=sys.stderr)
+    else:
+        for line in table(columns, map(row, records)):
+            print(line)
 
 
 def message_line(message: Message) -> str:

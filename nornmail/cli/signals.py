@@ -69,11 +69,7 @@ class MessagesInHand:
 
             return counted_later
 
-        def counted(message: Message) -> Any:
-            with self._one_more():
-                return handler(message)
-
-        return counted
+        return self._one_more()(handler)
 
     @contextmanager
     def _one_more(self) -> Iterator[None]:

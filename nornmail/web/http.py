@@ -224,8 +224,7 @@ def _without_files(octets: bytearray, files: dict[str, bytes]) -> bytearray:
         if content is None:
             continue
         if len(files) == MOST_FILES:
-            detail = f"attachments: more than {MOST_FILES}"
-            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+            raise invalid(f"attachments: more than {MOST_FILES}")
         name = f"{secret}/{len(files)}"
         files[name] = content
         spans.append((start, stop, name))

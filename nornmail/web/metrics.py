@@ -80,11 +80,7 @@ class AccountMetrics:
 
             return timed_later
 
-        def timed(message: Message) -> Any:
-            with self._timed():
-                return handler(message)
-
-        return timed
+        return self._timed()(handler)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
