@@ -168,6 +168,7 @@ class Flow:
         self._waiting: tuple[Box, int] | None = None
         self._open: list[Box] = []  # boxes of which the margins may collapse with those within
         self._clip = self._held = WHOLE
+        self._cells: list[tuple[Painted, int]] = []  # in which hidden texts are
         self._scope: Box | None = None  # the innermost box that cuts off
         self._start = 0.0  # of the last text on its line
         self._direct: list[_Hanging] = []  # texts of the line in a box that cuts off
@@ -553,7 +554,7 @@ class Flow:
     def _reach_end(self, box: Box) -> None:
         """Find how far to the right a box reaches, and paint it."""
         style, sizes = box.style, box.style.box
-        right = self._reach + sizes.padding_right
+        right = (box.left if style.is_thin else self._reach) + sizes.padding_right
         if style.has_width:
             right = box.left + sizes.padding_left + style.width + sizes.padding_right
         elif sizes.pull and fills_width(style):
@@ -566,6 +567,17 @@ class Flow:
         is_painted = box.rank and style.is_opaque and style.has_visibility
         if is_painted and style.lost in ("", "drawing") and not style.clipped:
             self._paint(box, box.top or 0.0)
+        if self._cells and style.layout.grows and not style.layout.is_table_part:
+            self._find_what_sticks_out(box, right)
+
+    def _find_what_sticks_out(self, table: Box, right: float) -> None:
+        """Find the hidden texts of cells that are seen outside of the table."""
+        style = table.style
+        while self._cells and self._cells[-1][1] >= table.number:
+            cell, number = self._cells.pop()
+            right, bottom = max(right, cell.right), max(self.y + style.down, cell.bottom)
+            cell = cell._replace(right=right, bottom=bottom)
+            table.sticking += self.canvas.sticking_out(cell, number, style.behind)
 
     def _paint(self, box: Box, top: float) -> None:
         """Keep the place of a box that is painted, and find the texts that it covers."""
@@ -587,8 +599,11 @@ class Flow:
             box.left - wide, self._reach + wide, top - wide, bottom + wide, rank, style.group
         )
         self.canvas.paint(painted, box.number if top - wide < box.lowest else 0)
-        if self._clip is WHOLE and style.clip_right >= FAR and not style.layout.is_table_part:
-            box.sticking = self.canvas.sticking_out(painted, box.number, style.behind)
+        if self.canvas.last_hidden > box.number and self._clip is WHOLE and style.clip_right >= FAR:
+            if not style.layout.is_table_part:
+                box.sticking = self.canvas.sticking_out(painted, box.number, style.behind)
+            elif style.low_group is not None:  # it cuts nothing off
+                self._cells.append((painted, box.number))
 
     def _close_block(self, box: Box) -> None:
         style, sizes = box.style, box.style.box

@@ -334,7 +334,7 @@ class _Page:
         pull = style.box.pull if style.layout.is_on_line else style.shift - around.shift
         if pull <= -FAR_RIGHT and self._is_aligned():
             self.flow.hide_line()
-        if pull <= -_OVERLAP and layout.is_inline and style.is_opaque:
+        if -FAR_RIGHT < pull <= -_OVERLAP and layout.is_inline and style.is_opaque:
             self.flow.hide_line()  # its background is painted over the words in front of it
         box = self.flow.open(style, around)
         frame = _Frame(element, style, is_mute or _is_mute(element), box, self._frame)

@@ -751,4 +751,13 @@ SHOWN: Final = {
     " style=float:right;width:0>{t}",
     "a float at the right of a narrow box that is at the right itself": "<style>*{float:right}"
     "</style><h2 style=max-width:0><table><td>{t}</table>",
+    "light grey": "<p style=color:#e6e6e6>{t}",
+    "in the padding of a box without width": "<div style=max-width:0;padding:10px;"
+    "overflow:auto>{t}",
+    "in the padding of a cell without width": "<table><td style=max-width:0;padding:10px;"
+    "overflow:auto>{t}</table>",
+    "dark beside a cell without width that is wider than its column": "<table><td style=max-width:0"
+    " bgcolor=black>{t}<tr><td>a</table>",
+    "in front of words that a margin moves far away": "{t} <b style=background:navy;"
+    "margin-left:-9999px>73664",
 }  # fmt: skip

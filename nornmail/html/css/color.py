@@ -59,7 +59,7 @@ _SYSTEM: Final = frozenset(
      "captiontext"}
 )  # fmt: skip
 _HEX: Final = re.compile(r"[0-9a-f]+")
-NEAR: Final = 48.0
+NEAR: Final = 40.0
 """Two colors this near to each other in RGB (0 to 441) are one to the eye, if the next holds."""
 NEAR_CONTRAST: Final = 1.3
 """The contrast (WCAG 2, 1 to 21) below which that is so. Grey ``#ddd`` on white has 1.36."""

@@ -126,7 +126,8 @@ def _set_group_around(
         style.group = parent.float_group if has_room else parent.absolute_group
     if narrow is not None:
         style.group = narrow.group or style.group
-        if narrow.cuts or (style.layout.grows and _cuts(sets)):
+        cuts = style.layout.grows and _cuts(sets) and style.box.padding_right < SLIT
+        if narrow.cuts or cuts:
             style.clipped = style.clipped or "size"
 
 

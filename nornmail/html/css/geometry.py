@@ -364,7 +364,7 @@ class _Box:
             return
         style.clip_left = max(style.clip_left, style.right - self.pixels("padding-left"))
         if self.has_width or fills_width(style):
-            if style.indent.pixels(style.size, style.width) >= style.width:
+            if style.indent.pixels(style.size, style.width) >= style.width + end:
                 style.clipped = style.clipped or "position"
                 return
             style.clip_right = min(style.clip_right, style.right + style.width + end)

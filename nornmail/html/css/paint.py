@@ -225,6 +225,7 @@ class Canvas:
     Attributes:
         hidden: by the numbers of texts, the reasons that came later; ``""`` if a text is seen.
         lowest_text: the bottom of the text that ends lowest.
+        last_hidden: the number of the last text that has the color of its background.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -233,7 +234,7 @@ class Canvas:
         self._texts: deque[Seen] = deque(maxlen=_MOST_TEXTS)
         self._painted: deque[Painted] = deque(maxlen=_MOST_PAINTED)
         self.lowest_text = self._lowest_painted = -FAR
-        self._last_hidden = 0
+        self.last_hidden = 0
 
     def pays(self, steps: int) -> bool:
         """Take steps of the budget, and return whether there were as many."""
@@ -261,7 +262,7 @@ class Canvas:
         if known is None and seen.hidden and seen.top < self._lowest_painted:
             known = "" if any(box.shows_part(seen) for box in self._painted) else None
         if seen.hidden:
-            self._last_hidden = seen.number
+            self.last_hidden = seen.number
         self._texts.append(seen)
         if seen.bottom > self.lowest_text:
             self.lowest_text = seen.bottom
@@ -288,7 +289,7 @@ class Canvas:
 
     def sticking_out(self, painted: Painted, first: int, behind: Group) -> list[int]:
         """The hidden texts of a box, behind the number ``first``, that are seen outside of it."""
-        if self._last_hidden <= first or not self.pays(2 * len(self._texts)):
+        if not self.pays(2 * len(self._texts)):
             return []
         return [
             text.number for text in self._texts
