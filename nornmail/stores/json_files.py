@@ -56,11 +56,7 @@ class RawFiles:
         return os.path.join(self._directory, json.loads(column)[0])
 
     def write(self, raws: Mapping[str, bytes]) -> None:
-        """Write files, and return when they and their names are on the disk.
-
-        Raises:
-            OSError: one could not be written; none is there.
-        """
+        """Write files, and return when they and their names are on the disk: all, or none."""
         try:
             if not os.path.isdir(self._directory):
                 self._files.make_directory(self._directory)
@@ -202,8 +198,7 @@ class Journal:
     def append(self, commit: dict[str, Any]) -> None:
         """Write a line and return when it is on the disk. It counts once it is kept.
 
-        Raises:
-            OSError: it is not; the next append takes away what was written of it.
+        Where that fails, the next append takes away what was written of it.
         """
         self.mend()
         sequence = self.end.sequence + 1
@@ -230,10 +225,8 @@ class Journal:
     def drop(self) -> None:
         """Take the line away that was appended, if there is one.
 
-        A crash now should not find a commit that was reported as failed.
-
-        Raises:
-            OSError: it may be there still; the next append takes it away.
+        A crash now should not find a commit that was reported as failed. Where that fails, the next
+        append takes it away.
         """
         if self.undecided is not None:
             self.undecided = None
@@ -242,9 +235,8 @@ class Journal:
     def clear(self) -> None:
         """Take all lines away: a snapshot holds them.
 
-        Raises:
-            OSError: they may be there still; the next append takes them away. If that never
-                comes, their numbers tell that the snapshot holds them.
+        Where that fails, the next append takes them away. If that never comes, their numbers tell
+        that the snapshot holds them.
         """
         self.torn = True
         self.end = End(self.end.sequence, 0)
@@ -368,7 +360,7 @@ def write_snapshot(
     """Replace the snapshot at ``path``: a reader finds the old one or the new one, whole.
 
     The rows of the tables, as they are after the commit of this number, are made as they are
-    written. The snapshot's size in octets is returned.
+    written. Returns the snapshot's size in octets.
     """
     return files.replace_whole(path, path + TEMPORARY, _chunks(sequence, tables))
 

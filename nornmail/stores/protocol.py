@@ -56,10 +56,8 @@ class LeaseStore(Protocol):
     def holder(self, mailbox: MailboxKey) -> str:
         """The process that has the lease, as it named itself, and as it was a second ago at most.
 
-        Asking for many mailboxes costs little, unlike many refused calls of ``acquire``.
-
-        Returns:
-            ``""`` if there is none, or if only ``acquire`` can tell.
+        It is ``""`` if there is none, or if only ``acquire`` can tell. Asking for many mailboxes
+        costs little, unlike many refused calls of ``acquire``.
         """
 
     def is_wanted(self, lease: Lease) -> bool:
@@ -147,7 +145,7 @@ class MailboxStore(LeaseStore, Protocol):
         """
 
     def forget_entries(self, lease: Lease, *, before: float, limit: int) -> int:
-        """Remove entries of messages that are done with.
+        """Remove entries of messages that are done with, and return their number.
 
         Their UIDs stay known, and the record's ``horizon`` rises to the latest instant at which
         the server received one of them.
@@ -158,9 +156,6 @@ class MailboxStore(LeaseStore, Protocol):
                 FINISHED or PASSED_OVER and were last changed before it. The horizon never lies
                 beyond it, whatever date a server gave a message.
             limit: at most so many entries, those of the lowest UIDs.
-
-        Returns:
-            The number of removed entries.
         """
 
 
@@ -234,10 +229,7 @@ class OutboxStore(LeaseStore, Protocol):
     def decide(self, outbox: str, key: str, decision: Decision) -> bool:
         """Approve or reject a held message (:func:`nornmail.outgoing.decided`).
 
-        No sender touches a message that is held.
-
-        Returns:
-            Whether it was news.
+        Returns whether it was news. No sender touches a message that is held.
 
         Raises:
             IllegalTransition: there is no such message, or it is not to be decided.
@@ -246,8 +238,7 @@ class OutboxStore(LeaseStore, Protocol):
     def note_bounce(self, outbox: str, key: str, report: Recipient) -> bool:
         """Note what a delivery report says of a recipient (:func:`nornmail.outgoing.bounced`).
 
-        Returns:
-            Whether it was news.
+        Returns whether it was news.
         """
 
     def queued_message(self, outbox: str, key: str) -> QueuedMessage | None:
@@ -291,9 +282,7 @@ class OutboxStore(LeaseStore, Protocol):
 
         One whose key begins with the delivery id of an entry that is not FINISHED or PASSED_OVER
         stays: its handler may run again, and must find that it was sent. The oldest go first.
-
-        Returns:
-            The number of removed messages.
+        Returns the number of removed messages.
         """
 
     def outboxes(self) -> list[str]:
