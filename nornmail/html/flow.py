@@ -10,8 +10,9 @@ unless both places are known.
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
+from nornmail.html.boxes import Box, FlowState, Hung, LineText
 from nornmail.html.css.clipping import FAR, SLIT, WHOLE, Clip, divided, text_width
 from nornmail.html.css.geometry import FAR_DOWN, FAR_RIGHT, fills_width, line_height
 from nornmail.html.css.paint import ENDLESS, Canvas, Ground, Painted, Rank, Seen, is_seen
@@ -42,94 +43,6 @@ _ON_LINE: Final = 2
 _RAISED: Final = 3
 
 
-class _Hung(NamedTuple):
-    """A box on a line that its margin pulls up: its last line stands on the line.
-
-    Attributes:
-        room: how far up a line may move and be on the page.
-        lines: those that are, with the number of the first text and the top of each.
-    """
-
-    room: float
-    lines: deque[tuple[int, float]]
-
-
-class _Hanging(NamedTuple):
-    """A text on a line, which stands on what the highest box of the line stands on."""
-
-    number: int
-    top: float
-
-
-class Box:
-    """The box of an element while the flow is within it.
-
-    Attributes:
-        style: of the element.
-        number, lowest: how many texts there were in front of it, and where the lowest ended.
-        outside: by how much what is around it is moved, how far to the right texts reach there, and
-            the box around it of which the place is known.
-        clips: what cut off texts around it, and what is positioned; what lay behind them.
-        ranks: when what is around it is painted, and its background.
-        top: where its content begins; ``None`` until its margins have collapsed with others.
-        around: the state of the flow that continues behind it, where it has a flow of its own.
-        least: where the lines begin of which it is a part, as it is in an inline element.
-        run: where the blocks begin that it follows in an inline element.
-        height: how high it was when the flow left it.
-        left: where it begins, with its padding.
-        floats: where the floats around it end, which those in it do not reach.
-        rank: when its background is painted, if it has one.
-        is_item: it stands in a flex box.
-        has_own_flow: neither margins nor floats in it reach out of it, as it is with tables.
-        sticking: the numbers of hidden texts in it that are seen where they stick out of it, if
-            nothing makes it larger than its lines.
-        fillers: the ranks of the boxes that fill the one around it that positions count from.
-    """
-
-    __slots__ = (
-        "around", "clips", "fillers", "floats", "has_own_flow", "height", "is_item", "least",
-        "left", "lowest", "number", "outside", "rank", "ranks", "run", "sticking", "style", "top",
-    )  # fmt: skip
-
-    def __init__(
-        self, style: Style, number: int, lowest: float, outside: tuple[float, float, Box | None]
-    ) -> None:
-        self.style = style
-        self.number = number
-        self.lowest = lowest
-        self.outside = outside
-        self.around: _Lines | None = None
-        self.top: float | None = None
-        self.least: float | None = None
-        self.run: float | None = None
-        self.height = self.left = self.floats = 0.0
-        self.rank: Rank = ()
-        self.is_item = self.has_own_flow = False
-        self.sticking: list[int] = []
-        self.fillers: list[Rank] | None = None
-        self.clips: tuple[Clip, Clip, Ground, Box | None] | None = None
-        self.ranks: tuple[Rank, Rank] | None = None
-
-
-class _Lines(NamedTuple):
-    """The state of one flow; see :class:`Flow`."""
-
-    y: float
-    margins: tuple[float, float]
-    line: float
-    used: float
-    shift: float
-    floats: float
-    is_pulled: bool
-    open: list[Box]
-    before: float
-    beside: float
-    hung: _Hung | None
-    first: int
-    direct: list[_Hanging]
-    base: float
-
-
 class Flow:
     """The place of the next line, while a page is read in the order of its elements.
 
@@ -151,7 +64,7 @@ class Flow:
         self._beside = -FAR  # the bottom of the floats that lines stand beside
         self._reach = 0.0  # how far to the right texts reach
         self._at = 0.0, 0.0, 0.0  # where the last text begins, its width, and its further lines
-        self._hung: _Hung | None = None
+        self._hung: Hung | None = None
         self._rank: Rank = ()
         self._fillers: list[Rank] = []  # of the box that positions are counted from
         self._span: Box | None = None  # of which the place is known, and the text is in it
@@ -171,7 +84,7 @@ class Flow:
         self._cells: list[tuple[Painted, int]] = []  # in which hidden texts are
         self._scope: Box | None = None  # the innermost box that cuts off
         self._start = 0.0  # of the last text on its line
-        self._direct: list[_Hanging] = []  # texts of the line in a box that cuts off
+        self._direct: list[LineText] = []  # texts of the line in a box that cuts off
         self._base = 0.0  # how far below the top of the line these stand
         self._empty = 0.0  # pixels of boxes and margins with nothing in them
         self.is_far = False
@@ -208,7 +121,7 @@ class Flow:
         if base > self._base:
             self._base = base
         if self._clip.bottom < FAR:
-            self._direct.append(_Hanging(self.number, style.down - _RISE * style.size))
+            self._direct.append(LineText(self.number, style.down - _RISE * style.size))
         if style.layout.keeps_blanks:
             self._used += text.count("\n")
         if style.white_space != "nowrap":
@@ -217,7 +130,7 @@ class Flow:
         self._top = top
         return top
 
-    def _raise(self, hung: _Hung, top: float) -> None:
+    def _raise(self, hung: Hung, top: float) -> None:
         """Move the lines of a box on the line up by one more, of which the last stays on it."""
         lines = hung.lines
         if not lines or top > lines[-1][1]:
@@ -454,7 +367,7 @@ class Flow:
             return True
         return self.y + self._longest + self._shortest < self._beside
 
-    def _shift(self, box: Box, around: _Lines, outer: Style) -> float:
+    def _shift(self, box: Box, around: FlowState, outer: Style) -> float:
         """Return by how much what stands on its line moves a box to the right."""
         style, y = box.style, around.y + around.margins[0] + around.margins[1]
         if style.box.is_floating:
@@ -492,7 +405,7 @@ class Flow:
         style, sizes = box.style, box.style.box
         if not style.is_out:
             self._settle()
-        box.around = _Lines(
+        box.around = FlowState(
             self.y, (self._longest, self._shortest), self._line, self._used, self.shift,
             self._floats, self._is_pulled, self._open, self._before, self._beside,
             self._hung, self._first, self._direct, self._base,
@@ -512,7 +425,7 @@ class Flow:
         if style.is_out:
             self._hung = None
         elif stays and sizes.margin_top <= -_PULLED and not style.layout.grows:
-            self._hung = _Hung(box.around.y + _ROOM * style.size, deque())
+            self._hung = Hung(box.around.y + _ROOM * style.size, deque())
         if style.is_out or (style.layout.is_table_part and not style.layout.is_on_line):
             self.shift = 0.0
         if style.is_out and not sizes.is_floating:
@@ -624,7 +537,7 @@ class Flow:
         if sizes.margin_bottom:
             self._add_margin(sizes.margin_bottom)
 
-    def _close_apart(self, box: Box, around: _Lines, outer: Style) -> None:
+    def _close_apart(self, box: Box, around: FlowState, outer: Style) -> None:
         sizes = box.style.box
         self._end(box, box.top or 0.0)
         box.height = max(self.y, self._floats) - (box.top or 0.0)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from nornmail.html.elements import (
+from nornmail.html.limits import HTML_ELEMENT_STEPS, Budget
+from nornmail.html.open_elements import BUTTON_SCOPE, LIST_SCOPE, OpenElements
+from nornmail.html.tree import (
     BLOCK_ENDS,
     CLOSES_P,
     FORMATTING,
@@ -19,10 +21,8 @@ from nornmail.html.elements import (
     RCDATA,
     SPECIAL,
     VOID,
+    Element,
 )
-from nornmail.html.limits import HTML_ELEMENT_STEPS, Budget
-from nornmail.html.open_elements import BUTTON_SCOPE, LIST_SCOPE, OpenElements
-from nornmail.html.tree import Element
 
 Attributes = Mapping[str, str]
 TABLE_PARTS: Final = frozenset(

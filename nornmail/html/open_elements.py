@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
-from nornmail.html.elements import FORMATTING, IMPLIED_END, SCOPE, SPECIAL, TABLE_CONTEXT
 from nornmail.html.limits import MAX_HTML_NESTING, Budget
-from nornmail.html.tree import Element
+from nornmail.html.tree import FORMATTING, IMPLIED_END, SCOPE, SPECIAL, TABLE_CONTEXT, Element
 
 _ALIKE: Final = 3
 """Equal formatting elements that are reconstructed: the standard's Noah's Ark clause."""

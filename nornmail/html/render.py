@@ -7,27 +7,20 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from nornmail.html.boxes import CELLS, Frame, OpenTable
 from nornmail.html.css.cascade import Cascade
 from nornmail.html.css.computed import is_inked_if_low, takes_room
 from nornmail.html.css.geometry import FAR_RIGHT, is_on_page
 from nornmail.html.css.style import FLEX, Style
-from nornmail.html.flow import Box, Flow
+from nornmail.html.flow import Flow
 from nornmail.html.invisible_characters import INVISIBLE, without_invisible
 from nornmail.html.limits import MAX_LINKS, Budget, BudgetSpentError
 from nornmail.html.text_writer import TextWriter, shown_address
-from nornmail.html.tree import Element
+from nornmail.html.tree import Element, is_mute_drawing
 
 _NO_WORDS: Final = frozenset({"head", "link", "meta", "script", "style", "title"})
 """Elements that hold no text that anybody would call hidden."""
-_CELLS: Final = frozenset({"td", "th"})
 _REPLACED: Final = frozenset({"img", "input"})
-_TOKENS: Final = frozenset({"math mi", "math mn", "math mo", "math ms", "math mtext"})
-_FORMULA: Final = _TOKENS | {
-    "math mfrac", "math mover", "math mroot", "math mrow", "math msqrt",
-    "math mstyle", "math msub", "math msubsup", "math msup", "math mtable", "math mtd",
-    "math mtr", "math munder", "math munderover",
-}  # fmt: skip
-"""The elements of formulas that show their text."""
 _OVERLAP: Final = 50.0
 """Pixels by which a margin pulls an element over the words in front of it."""
 _DATA: Final = " | "
@@ -44,7 +37,6 @@ _HIGHER: Final = frozenset({"cellpadding", "height", "rowspan", "width"})
 _LOW: Final = 4.0
 """Pixels of the lines of a table, without what surrounds its cells, out of which letters stick."""
 _NOTHING: Final[Mapping[int, str]] = {}
-_NO_COLUMNS: Final[frozenset[int]] = frozenset()
 
 
 class UnseenText(NamedTuple):
@@ -111,50 +103,6 @@ def render(
     return result
 
 
-@dataclass(slots=True)
-class _Table:
-    """A table without another one in it: its cells are collected before they are laid out."""
-
-    outer: TextWriter
-    rows: list[list[str]]
-    is_layout: bool
-    in_cell: bool = False
-
-
-class _Frame:
-    """An element that is being written down."""
-
-    __slots__ = (
-        "address", "asks_if_low", "block", "box", "children", "collapsed", "column", "element",
-        "has_first_line", "is_mute", "is_quote", "lines", "part", "start", "style", "table",
-    )  # fmt: skip
-
-    def __init__(
-        self, element: Element, style: Style, is_mute: bool, box: Box | None, around: _Frame | None
-    ) -> None:
-        self.element = element
-        self.style = style
-        self.children: Iterator[Element | str] = iter(element.children)
-        self.is_mute = is_mute
-        self.box = box
-        self.block: _Frame = around.block if around is not None and box is None else self
-        self.has_first_line = self.asks_if_low = self.is_quote = False
-        self.address = ""
-        self.start = self.column = 0
-        self.lines: TextWriter | None = None
-        self.table: _Table | None = None
-        self.collapsed = _NO_COLUMNS
-        self.part: _Frame = (
-            self  # the part of a table that is painted behind; a cell is as high as its row
-        )
-        if around is None:
-            return
-        if around.style.low_group is style.low_group:
-            self.part = around.part
-        elif element.name in _CELLS and around.element.name == "tr":
-            self.part = around
-
-
 class _Page:
     def __init__(
         self,
@@ -175,11 +123,11 @@ class _Page:
         self._cascade = cascade
         self._budget = budget
         self._without = without
-        self._table: _Table | None = None
+        self._table: OpenTable | None = None
         self.flow = Flow(quirks, budget)
         self._has_collapsed = False
-        self._frames: list[_Frame] = []
-        self._frame: _Frame | None = None
+        self._frames: list[Frame] = []
+        self._frame: Frame | None = None
         self._node: Element | str | None = None
         self.is_whole = False
         self._open_details: set[str] = set()
@@ -234,7 +182,7 @@ class _Page:
 
     # Text
 
-    def _text(self, text: str, frame: _Frame) -> None:
+    def _text(self, text: str, frame: Frame) -> None:
         style = frame.style
         if text.isspace() and not style.layout.keeps_blanks:
             self.lines.space()
@@ -305,7 +253,7 @@ class _Page:
 
     # Elements
 
-    def _enter(self, element: Element, around: Style, is_mute: bool) -> _Frame | None:
+    def _enter(self, element: Element, around: Style, is_mute: bool) -> Frame | None:
         """Begin ``element``; ``None`` when nothing of it is to be written down."""
         if self._without is not None and self._without(element):
             return None
@@ -314,7 +262,7 @@ class _Page:
         name = element.name
         style = self._cascade.style_of(element, around)
         hidden = style.lost
-        if not hidden and self._has_collapsed and name in _CELLS:
+        if not hidden and self._has_collapsed and name in CELLS:
             hidden = self._collapsed(element)
         if hidden and (hidden != style.lost or not takes_room(style)):
             if name not in _NO_WORDS:
@@ -337,7 +285,7 @@ class _Page:
         if -FAR_RIGHT < pull <= -_OVERLAP and layout.is_inline and style.is_opaque:
             self.flow.hide_line()  # its background is painted over the words in front of it
         box = self.flow.open(style, around)
-        frame = _Frame(element, style, is_mute or _is_mute(element), box, self._frame)
+        frame = Frame(element, style, is_mute or is_mute_drawing(element), box, self._frame)
         if layout.is_block:
             self.lines.block(layout.gap)
         elif layout.is_spaced:
@@ -348,7 +296,7 @@ class _Page:
             self._open(frame, name)
         return frame
 
-    def _enter_shadow(self, frame: _Frame, shadow: Element) -> None:
+    def _enter_shadow(self, frame: Frame, shadow: Element) -> None:
         """Enter a declarative shadow root, which is shown instead of the children of its host."""
         inside = {node.name for node in shadow.walk()} - {"template"}
         if "slot" in inside or "style" in inside or "link" in inside:
@@ -384,7 +332,7 @@ class _Page:
             if value and not style.unseen and not hidden:
                 self._write(value)
 
-    def _open(self, frame: _Frame, name: str) -> None:
+    def _open(self, frame: Frame, name: str) -> None:
         element = frame.element
         if name == "a":
             frame.address = shown_address(element.get("href"))
@@ -415,7 +363,7 @@ class _Page:
         elif name == "select":
             frame.children = self._chosen(element)
 
-    def _leave(self, frame: _Frame) -> None:
+    def _leave(self, frame: Frame) -> None:
         name, style = frame.element.name, frame.style
         layout = style.layout
         if name in _OPENED and not style.lost:
@@ -460,7 +408,7 @@ class _Page:
         """Whether a margin on a line moves what is in front of it the other way."""
         return self._frame is not None and bool(self._frame.block.style.line_align)
 
-    def _close(self, frame: _Frame, name: str) -> None:
+    def _close(self, frame: Frame, name: str) -> None:
         if frame.address and frame.lines is self.lines:
             is_seen = self.lines.address(frame.start, frame.address, shortens=self._shortens_links)
             links = self.result.links
@@ -468,7 +416,7 @@ class _Page:
                 links[frame.address] = None
         elif frame.table is not None:
             self._close_table(frame)
-        elif frame.lines is not None and name in _CELLS:
+        elif frame.lines is not None and name in CELLS:
             self._close_cell(frame)
         elif name in ("ul", "ol", "menu", "dir"):
             self.lines.close_list()
@@ -528,13 +476,13 @@ class _Page:
         row.column += int(span) if span.isdigit() and 0 < len(span) < 4 else 1
         return "visibility" if at in table.collapsed else ""
 
-    def _open_table(self, frame: _Frame) -> None:
+    def _open_table(self, frame: Frame) -> None:
         if self._table is not None or frame.element.holds("table"):
             return
         role = frame.element.get("role").strip().lower()
-        frame.table = self._table = _Table(self.lines, [], role in ("presentation", "none"))
+        frame.table = self._table = OpenTable(self.lines, [], role in ("presentation", "none"))
 
-    def _open_in_table(self, frame: _Frame, table: _Table) -> None:
+    def _open_in_table(self, frame: Frame, table: OpenTable) -> None:
         if frame.element.name == "tr":
             table.rows.append([])
         elif not table.in_cell:
@@ -542,7 +490,7 @@ class _Page:
             table.in_cell = True
             frame.lines = self.lines = TextWriter(around=table.outer.quotes)
 
-    def _close_cell(self, frame: _Frame) -> None:
+    def _close_cell(self, frame: Frame) -> None:
         table = self._table
         if table is None:
             return
@@ -552,7 +500,7 @@ class _Page:
         table.rows[-1].append(self.lines.finish().strip("\n"))
         self.lines = table.outer
 
-    def _close_table(self, frame: _Frame) -> None:
+    def _close_table(self, frame: Frame) -> None:
         table, self._table = frame.table, None
         if table is None:
             return
@@ -612,22 +560,6 @@ def _is_collapsed(column: Element, cascade: Cascade, style: Style) -> bool:
     if column.parent is not None and column.parent.name == "colgroup":
         around = cascade.style_of(column.parent, style)
     return not cascade.style_of(column, around).has_visibility and style.has_visibility
-
-
-def _is_mute(element: Element) -> bool:
-    """Whether an element is a drawing, or a formula that may hide some of its text."""
-    if element.name != "math math":
-        return element.name == "svg svg"
-    return not all(
-        (node is element or node.name in _FORMULA)
-        and not any(name.startswith(("math", "script")) for name in node.attributes)
-        and (node.name in _TOKENS or not any(_is_word(child) for child in node.children))
-        for node in element.walk()
-    )
-
-
-def _is_word(node: Element | str) -> bool:
-    return isinstance(node, str) and not node.isspace()
 
 
 def _first_number(element: Element) -> int:

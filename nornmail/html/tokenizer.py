@@ -13,9 +13,8 @@ from html.entities import html5
 from itertools import islice
 from typing import Final, Protocol
 
-from nornmail.html.elements import RAW_TEXT, RCDATA
 from nornmail.html.limits import HTML_ELEMENT_STEPS, MAX_HTML_ATTRIBUTES, Budget, BudgetSpentError
-from nornmail.html.tree import NO_ATTRIBUTES, UNREAD
+from nornmail.html.tree import NO_ATTRIBUTES, RAW_TEXT, RCDATA, UNREAD
 
 # Character references: ``&amp;``, ``&#233;`` (13.2.5.72 and following).
 # No number of more than eight digits is a character, and int() refuses those of thousands.

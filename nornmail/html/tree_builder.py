@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from nornmail.html.elements import (
+from nornmail.html.in_body import TABLE_PARTS, Attributes, InBody
+from nornmail.html.limits import Budget
+from nornmail.html.open_elements import TABLE_SCOPE
+from nornmail.html.tree import (
     BREAK_OUT,
     HEAD,
     HTML_INTEGRATION,
     TABLE_CONTEXT,
     TEXT_INTEGRATION,
     VOID,
+    Element,
 )
-from nornmail.html.in_body import TABLE_PARTS, Attributes, InBody
-from nornmail.html.limits import Budget
-from nornmail.html.open_elements import TABLE_SCOPE
-from nornmail.html.tree import Element
 
 _CELLS: Final = frozenset({"td", "th"})
 _ROW_GROUPS: Final = frozenset({"tbody", "tfoot", "thead"})
@@ -341,25 +341,7 @@ class TreeBuilder:
         opened = self._open
         mode = self.body.mode
         if mode == "in table":
-            opened.pop_to(TABLE_SCOPE)
-            if name == "caption":
-                opened.mark()
-                self.body.push(name, attributes)
-                self.body.mode = "in caption"
-            elif name == "colgroup":
-                self.body.push(name, attributes)
-                self.body.mode = "in column group"
-            elif name == "col":
-                self.body.push("colgroup", {})
-                self.body.mode = "in column group"
-                opened.insert(Element(name, attributes))
-            elif name in _ROW_GROUPS:
-                self.body.push(name, attributes)
-                self.body.mode = "in table body"
-            else:
-                self.body.push("tbody", {})
-                self.body.mode = "in table body"
-                self._table_part(name, attributes)
+            self._part_of_table(name, attributes)
         elif mode == "in table body":
             if name == "tr" or name in _CELLS:
                 opened.pop_to(_TABLE_BODY_CONTEXT)
@@ -379,6 +361,29 @@ class TreeBuilder:
             opened.mark()
         elif opened.has("tr", TABLE_SCOPE):
             self._end_row()
+            self._table_part(name, attributes)
+
+    def _part_of_table(self, name: str, attributes: Attributes) -> None:
+        """A part of a table where none of its parts is open."""
+        opened = self._open
+        opened.pop_to(TABLE_SCOPE)
+        if name == "caption":
+            opened.mark()
+            self.body.push(name, attributes)
+            self.body.mode = "in caption"
+        elif name == "colgroup":
+            self.body.push(name, attributes)
+            self.body.mode = "in column group"
+        elif name == "col":
+            self.body.push("colgroup", {})
+            self.body.mode = "in column group"
+            opened.insert(Element(name, attributes))
+        elif name in _ROW_GROUPS:
+            self.body.push(name, attributes)
+            self.body.mode = "in table body"
+        else:
+            self.body.push("tbody", {})
+            self.body.mode = "in table body"
             self._table_part(name, attributes)
 
     def _in_caption(self, name: str, attributes: Attributes) -> None:

@@ -19,9 +19,8 @@ from nornmail.html.css.stylesheet import (
 )
 from nornmail.html.css.value_readers import IMAGE, UNKNOWN, Value
 from nornmail.html.css.values import Length
-from nornmail.html.elements import DRAWN, NEVER_SHOWN
 from nornmail.html.limits import Budget
-from nornmail.html.tree import UNREAD, Element
+from nornmail.html.tree import DRAWN, NEVER_SHOWN, UNREAD, Element
 
 _REMEMBERED: Final = 1_000
 """Styles and ``style`` attributes that are remembered: those of a newsletter repeat."""
@@ -151,17 +150,20 @@ class Cascade:
         self._pay(own, 0)
         left = self._budget.left
         style = self._computed(element, parent, rules, is_alone, narrow)
+        self._remember(key, style, own, left - self._budget.left)
+        if style.is_thin and key[-1] is not narrow:
+            return self.style_of(element, parent)
+        return style
+
+    def _remember(self, key: tuple[object, ...], style: Style, own: str, cost: int) -> None:
         if len(self._styles) >= _REMEMBERED:
             self._styles.clear()
             self._used.clear()
         takes_memory = style.variables is not self.start.variables or len(own) > _LONG
         if takes_memory and self._shares:
             self._styles, self._shares = dict(self._styles), False
-        self._styles[key] = style, left - self._budget.left
+        self._styles[key] = style, cost
         self._used.add(style)
-        if style.is_thin and key[-1] is not narrow:
-            return self.style_of(element, parent)
-        return style
 
     def _narrow(self, element: Element, parent: Style, style: Style) -> Narrow | None:
         """Return the boxes around that a thin element leaves without width, as it is alone."""
@@ -420,10 +422,11 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
     """The styles that the element's name and its old attributes set (HTML standard, 15.3)."""
     name, attributes = element.name, element.attributes
     sets = _by_name(name)
-    if name in DRAWN:
-        sets.update(_size_of(name, attributes))
-    elif name in NEVER_SHOWN or ((attributes or name == "dialog") and _is_closed(element)):
+    is_closed = (attributes or name == "dialog") and _is_closed(element)
+    if is_closed or (name in NEVER_SHOWN and name not in DRAWN):
         sets["display"] = "none"
+    if name in _SIZED:
+        sets.update(_size_of(name, attributes))
     if not attributes:
         return sets
     if name == "a" and "href" in attributes:
@@ -446,14 +449,6 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
             sets["font-size"] = size
     if name == "table" and attributes.get("align", "").lower() in ("left", "right"):
         sets["float"] = attributes["align"].lower()
-    width = attributes.get("width", "")
-    if name in ("table", "td", "th") and width.isdecimal() and len(width) > 3:
-        sets["width"] = Length(px=int(width[:5]))
-    if name == "textarea":
-        rows = attributes.get("rows", "")
-        sets["height"] = Length(em=1.2 * (int(rows[:5]) if rows.isdecimal() else 2))
-    if name == "marquee":
-        sets.update({side: Length() for side in ("width", "height") if attributes.get(side) == "0"})
     if "nowrap" in attributes and name in ("td", "th"):
         sets["white-space"] = "nowrap"
     if "align" in attributes and name not in ("img", "table"):
@@ -469,7 +464,16 @@ def _by_element(element: Element, parent: Style) -> dict[str, Value]:
 
 
 def _size_of(name: str, attributes: Mapping[str, str]) -> dict[str, Value]:
-    """The size that an image or the like has by its attributes, or without any."""
+    """The size that an image, a table or a field has by its attributes, or without any."""
+    if name in ("table", "td", "th"):  # words make it wider; what is off the page counts
+        width = attributes.get("width", "")
+        is_wide = width.isdecimal() and len(width) > 3
+        return {"width": Length(px=int(width[:5]))} if is_wide else {}
+    if name == "textarea":
+        rows = attributes.get("rows", "")
+        return {"height": Length(em=1.2 * (int(rows[:5]) if rows.isdecimal() else 2))}
+    if name == "marquee":
+        return {side: Length() for side in ("width", "height") if attributes.get(side) == "0"}
     sets: dict[str, Value] = {} if name == "img" else dict(_USUAL_SIZE)
     for side in ("width", "height"):
         text = attributes.get(side, "").strip().removesuffix("px")
@@ -478,6 +482,7 @@ def _size_of(name: str, attributes: Mapping[str, str]) -> dict[str, Value]:
     return sets
 
 
+_SIZED: Final = DRAWN | {"marquee", "table", "td", "textarea", "th"}
 _USUAL_SIZE: Final = {"width": Length(px=300), "height": Length(px=150)}
 
 

@@ -15,7 +15,7 @@ from nornmail.html.css.style import FLEX, NO_INDENT, BoxSizes, Containing, Style
 from nornmail.html.css.transforms import LINE, Matrix, Move, Steps, perspective, turned
 from nornmail.html.css.value_readers import Value
 from nornmail.html.css.values import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, ZERO, Length
-from nornmail.html.elements import BLOCKS
+from nornmail.html.tree import BLOCKS
 
 FAR_RIGHT: Final = 1_000.0
 FAR_DOWN: Final = 5_000.0
@@ -234,16 +234,9 @@ class _Box:
             self.has_width = self.is_out and self.has("left") and self.has("right")
         else:
             self.has_width = width is not None
-        along = self.pixels("padding-top") + self.pixels("padding-bottom")
-        along += self.pixels("border-top-width") + self.pixels("border-bottom-width")
-        height = self._between("height", along)
-        if height is None and self.sets.get("content-visibility") == "hidden":
-            height = 0.0  # nothing is laid out in it
-        if height is None and self.is_out and self.has("top") and self.has("bottom"):
-            whole = self.parent_height if self.parent_height is not None else VIEWPORT_HEIGHT
-            height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
         if self.is_inline:
             return
+        height = self._height()
         if not style.layout.grows:
             style.is_thin = self.has_width and width is not None and width < SLIT
         elif style.layout.is_spaced:
@@ -253,14 +246,7 @@ class _Box:
             height = width / self.sets["aspect-ratio"]
         style.has_set_width = self.has_width
         style.has_width = self.has_width or (fills_width(style) and self.parent.has_width)
-        if self.sets.get("display", "") in _GRIDS:
-            style.has_flat_row = self.sets.get("grid-template-rows", False)
-            style.has_flat_column = self.sets.get("grid-template-columns", False)
-        elif style.layout.grows:  # the widths of fixed columns are not computed
-            is_set = self.sets.get("table-layout") == "fixed"
-            style.has_flat_column = is_set or (
-                style.layout.is_table_part and self.parent.has_flat_column
-            )
+        self._set_tracks()
         style.width = max(0.0, width if width is not None else self.base)
         if style.width >= _WIDEST and self.has_width:
             style.clipped = style.clipped or "position"  # it may stand at the right of its box
@@ -268,6 +254,28 @@ class _Box:
             style.clipped = style.clipped or "position"
         if not style.layout.grows:
             style.height = height
+
+    def _height(self) -> float | None:
+        """The height of the content; ``None`` for as much as it takes."""
+        along = self.pixels("padding-top") + self.pixels("padding-bottom")
+        along += self.pixels("border-top-width") + self.pixels("border-bottom-width")
+        height = self._between("height", along)
+        if height is None and self.sets.get("content-visibility") == "hidden":
+            height = 0.0  # nothing is laid out in it
+        if height is None and self.is_out and self.has("top") and self.has("bottom"):
+            whole = self.parent_height if self.parent_height is not None else VIEWPORT_HEIGHT
+            height = max(0.0, whole - self._of(whole, "top") - self._of(whole, "bottom") - along)
+        return height
+
+    def _set_tracks(self) -> None:
+        """Find the rows and columns without a size; the widths of fixed ones are not computed."""
+        style, sets, part = self.style, self.sets, self.style.layout.is_table_part
+        if sets.get("display", "") in _GRIDS:
+            style.has_flat_row = sets.get("grid-template-rows", False)
+            style.has_flat_column = sets.get("grid-template-columns", False)
+        elif style.layout.grows:
+            is_set = sets.get("table-layout") == "fixed"
+            style.has_flat_column = is_set or (part and self.parent.has_flat_column)
 
     def _between(self, name: str, paddings: float) -> float | None:
         """The size of the content between its smallest and its greatest."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from nornmail.html.css.syntax import TooDeepError, split, unescape
+from nornmail.html.css.syntax import TooDeepError, nth_formula, split, unescape
 from nornmail.html.limits import Budget
 from nornmail.html.tree import Element
 
@@ -24,7 +24,6 @@ _PIECE: Final = re.compile(
     re.X | re.S,
 )
 _COMBINATOR: Final = re.compile(r"\s*([>+~])\s*|\s+")
-_NTH: Final = re.compile(r"([+-]?[0-9]{0,6})n\s*([+-]\s*[0-9]{1,6})?|([+-]?[0-9]{1,6})")
 _DEEPEST: Final = 8
 _MATCH_STEPS: Final = 3
 _LONGEST: Final = 100
@@ -394,17 +393,10 @@ class _Reader:
             self._uses_nesting = True
             weight = self._nest(compound)
         elif match["type"]:
-            prefix, bar, name = match["type"].rpartition("|")
-            if bar and prefix not in ("", "*"):
+            of_type = _add_type(compound, match["type"])
+            if of_type is None:
                 return False
-            weight = (0, 0, 0)
-            if bar and not prefix:  # all elements of a page have a namespace
-                compound.tests += (_is_none,)
-            if name != "*":
-                compound.name = unescape(name).lower()
-                weight = (0, 0, 1)
-                if _BAD_NAME.match(name):
-                    return False
+            weight = of_type
         elif match["id"]:
             compound.ids += (self._cased(match["id"]),)
             weight = (1, 0, 0)
@@ -513,7 +505,7 @@ class _Reader:
 
     def _nth(self, compound: Compound, name: str, inside: str) -> Specificity | None:
         formula, of, _ = inside.strip().partition(" of ")
-        nth = _formula(formula)
+        nth = nth_formula(formula)
         if nth is None or (of and not name.endswith("child")):
             return None
         if of:
@@ -522,6 +514,19 @@ class _Reader:
             count = _COUNTED[name]
             compound.placed += (lambda element, page: nth(count(page.place(element))),)
         return (0, 1, 0)
+
+
+def _add_type(compound: Compound, text: str) -> Specificity | None:
+    """Add the name of an element and return its specificity; ``None`` when it is invalid."""
+    prefix, bar, name = text.rpartition("|")
+    if (bar and prefix not in ("", "*")) or (name != "*" and _BAD_NAME.match(name)):
+        return None
+    if bar and not prefix:  # all elements of a page have a namespace
+        compound.tests += (_is_none,)
+    if name == "*":
+        return (0, 0, 0)
+    compound.name = unescape(name).lower()
+    return (0, 0, 1)
 
 
 _BRACKETS: Final = re.compile(r"""[()]|"(?>(?:[^"\\]|\\.)*)"?|'(?>(?:[^'\\]|\\.)*)'?|\\.""", re.S)
@@ -590,19 +595,3 @@ _SIGNS: Final[dict[str, Callable[[str, str], bool]]] = {
     "$=": lambda value, wanted: bool(wanted) and value.endswith(wanted),
     "*=": lambda value, wanted: bool(wanted) and wanted in value,
 }
-
-
-def _formula(text: str) -> Callable[[int], bool] | None:
-    """``2n+1``, ``odd``, ``3``."""
-    text = text.strip().lower()
-    match = _NTH.fullmatch({"odd": "2n+1", "even": "2n"}.get(text, text))
-    if match is None:
-        return None
-    if match[3]:
-        only = int(match[3])
-        return lambda number: number == only
-    step = int(match[1] + "1") if match[1] in ("", "+", "-") else int(match[1])
-    start = int("".join(match[2].split())) if match[2] else 0
-    if not step:
-        return lambda number: number == start
-    return lambda number: (number - start) % step == 0 and (number - start) // step >= 0

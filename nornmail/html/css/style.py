@@ -10,7 +10,7 @@ from nornmail.html.css.paint import PAGE, Group
 from nornmail.html.css.transforms import Matrix
 from nornmail.html.css.value_readers import Shadow
 from nornmail.html.css.values import CONTAINER, FONT_SIZE, VIEWPORT_HEIGHT, VIEWPORT_WIDTH, Length
-from nornmail.html.elements import BLOCKS, HEADINGS
+from nornmail.html.tree import BLOCKS, HEADINGS
 
 _PARAGRAPHS: Final = HEADINGS | {"blockquote", "hr", "ol", "p", "pre", "ul", "xmp"}
 _BLOCK_DISPLAYS: Final = frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from nornmail.html.limits import MAX_CSS_NESTING
@@ -124,21 +125,20 @@ def parse_blocks(css: str, *, is_sheet: bool, limit: float = math.inf) -> tuple[
             else:
                 brackets.append(_CLOSING[first])
         elif first in ")]}" and len(piece) == 1:
-            if brackets:
-                if brackets[-1] == first:
-                    brackets.pop()
-            elif first == "}" and outer:
+            if brackets and brackets[-1] == first:
+                brackets.pop()
+            elif not brackets and first == "}" and outer:
                 _add(current, css[start : match.start()])
                 current, start = outer.pop(), match.end()
         elif first == ";":
             if brackets:
                 continue
             text = css[start : match.start()]
-            if is_sheet and not outer and not text.lstrip().startswith("@"):
-                continue
-            _add(current, text)
-            steps += _BLOCK_STEPS if text.lstrip()[:1] == "@" else _ITEM_STEPS
-            start = match.end()
+            is_at_rule = text.lstrip().startswith("@")
+            if is_at_rule or outer or not is_sheet:
+                _add(current, text)
+                steps += _BLOCK_STEPS if is_at_rule else _ITEM_STEPS
+                start = match.end()
         elif piece in ("<!--", "-->") and not outer and not css[start : match.start()].strip():
             start = match.end()
     _add(current, css[start:])
@@ -231,3 +231,22 @@ def function(text: str) -> tuple[str, str] | None:
         return None
     inside = inside.rstrip()
     return name.strip(), inside.removesuffix(")")
+
+
+_NTH: Final = re.compile(r"([+-]?[0-9]{0,6})n\s*([+-]\s*[0-9]{1,6})?|([+-]?[0-9]{1,6})")
+
+
+def nth_formula(text: str) -> Callable[[int], bool] | None:
+    """Whether a number fits ``2n+1``, ``odd`` or ``3`` (section 6); ``None`` when it is none."""
+    text = text.strip().lower()
+    match = _NTH.fullmatch({"odd": "2n+1", "even": "2n"}.get(text, text))
+    if match is None:
+        return None
+    if match[3]:
+        only = int(match[3])
+        return lambda number: number == only
+    step = int(match[1] + "1") if match[1] in ("", "+", "-") else int(match[1])
+    start = int("".join(match[2].split())) if match[2] else 0
+    if not step:
+        return lambda number: number == start
+    return lambda number: (number - start) % step == 0 and (number - start) // step >= 0
