@@ -284,6 +284,10 @@ class Lifecycle:
         self._lock = threading.RLock()
         self._running = False
         self._in_group = False
+        self._alive = threading.Lock()
+        """Locked while the body runs, except a group: no exception of a signal leaves it locked."""
+        self._here: int | None = None
+        """The thread that runs the body as its own, in which a signal's exception may fall."""
         self._inside: int | None = None
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -291,7 +295,7 @@ class Lifecycle:
     @property
     def running(self) -> bool:
         """Whether the body runs, or is about to."""
-        return self._running
+        return self._running and not self._was_left
 
     @property
     def has_thread(self) -> bool:
@@ -306,11 +310,19 @@ class Lifecycle:
     @property
     def inside(self) -> bool:
         """Whether the body runs in the calling thread."""
-        return self._inside == threading.get_ident()
+        return self._inside == threading.get_ident() and not self._was_left
+
+    @property
+    def _was_left(self) -> bool:
+        """Whether an exception of a signal in this thread fell before the body, or behind it.
+
+        What it kept from being done is done before the body runs again.
+        """
+        return self._here == threading.get_ident() and not self._alive.locked()
 
     def run_here(self) -> None:
         """Run the body in this thread. A stop that came before ends it at once."""
-        self._begin(forget_stop=False)
+        self._begin(forget_stop=False, here=True)
         self._run()
 
     def start(self) -> None:
@@ -325,15 +337,15 @@ class Lifecycle:
         """End the body, and wait for its thread if it has one; see ``Poller.stop``."""
         with self._lock:
             thread = self._thread
-            if thread is None or self._running:
+            if thread is None or self.running:
                 self._stopped.set()
-            if self._running and self._aborting is None:
+            if self.running and self._aborting is None:
                 # A thread, since run_forever() and run() have no caller that waits for their end.
                 self._aborting = threading.Thread(target=self._abort_if_it_hangs, daemon=True)
                 self._aborting.start()
         self._wake()
         if thread is None or self.inside or self._runner.inside():
-            return not self._running
+            return not self.running
         join_unless_blocked(thread, timeout, self._runner)
         if thread.is_alive():
             return False
@@ -347,7 +359,7 @@ class Lifecycle:
 
     def await_end(self) -> None:
         """Wait for the end of the body, in whatever thread it runs; not for a group's."""
-        while self._running and not self._in_group and not self._ended.wait(SYNC_CHECK):
+        while self.running and not self._in_group and not self._ended.wait(SYNC_CHECK):
             if self._runner.waits_for_caller():
                 raise HandlerError("a handler must not wait for a thread that closes its poller")
 
@@ -433,10 +445,13 @@ class Lifecycle:
                 f"`await asyncio.to_thread({of}.{name})`"
             )
 
-    def _begin(self, *, forget_stop: bool) -> None:
+    def _begin(self, *, forget_stop: bool, here: bool = False) -> None:
+        if self._running and self._was_left:
+            self._finish()
         with self._lock:
             if self._running:
                 raise NornmailError(ALREADY_RUNNING)
+            self._here = threading.get_ident() if here else None
             self._running = True
             self._in_group = False
             self._ended.clear()
@@ -465,15 +480,21 @@ class Lifecycle:
     def _run(self) -> None:
         self._inside = threading.get_ident()
         try:
-            self._body()
+            with self._alive:
+                self._body()
         finally:
-            self._ended.set()
-            with self._lock:
-                aborting, self._aborting = self._aborting, None
-            if aborting is not None:
-                aborting.join()
-                self._abort(False)
-            with self._lock:
-                self._inside = None
-                self._stopped.clear()
-                self._running = False
+            self._finish()
+
+    def _finish(self) -> None:
+        """Note the end of the body; it may be cut off anywhere, and done again."""
+        self._ended.set()
+        with self._lock:
+            aborting = self._aborting
+        if aborting is not None and aborting.ident is not None:  # else it never began
+            aborting.join()
+            self._abort(False)
+        with self._lock:
+            self._inside = self._aborting = None
+            self._stopped.clear()
+            self._running = False
+            self._here = None

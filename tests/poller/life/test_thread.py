@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
+from contextlib import suppress
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,6 +77,57 @@ def test_a_stop_that_waits_for_a_handler_is_in_the_log(monkeypatch: pytest.Monke
     lifecycle = threads.Lifecycle(body, threading.Event(), bool, busy, aborted.append)
     lifecycle.run_here()
     assert aborted == [False]  # only what ends an abort
+
+
+def run_interrupted(at: int, *, stops: bool) -> bool:
+    """Run a lifecycle with an interrupt at its line number ``at``, and again; whether it came.
+
+    A line that Python visits again, to leave a block, does not count: no signal can fall between a
+    lock and its block.
+    """
+    codes = {getattr(threads.Lifecycle, name).__code__ for name in ("_begin", "_run", "_finish")}
+    busy: Any = SimpleNamespace(running_for=lambda: 0.0, inside=lambda: False)
+    lines: set[tuple[FrameType, int]] = set()
+    bodies: list[threading.Event] = []
+    interrupts: list[int] = []
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code not in codes:
+            return None
+        if event == "line":
+            lines.add((frame, frame.f_lineno))
+            if len(lines) == at and not interrupts:
+                interrupts.append(frame.f_lineno)
+                raise KeyboardInterrupt
+        return trace
+
+    def body() -> None:
+        bodies.append(stopped)
+        if stops:
+            lifecycle.stop(0)
+
+    stopped = threading.Event()
+    lifecycle = threads.Lifecycle(body, stopped, bool, busy, bool)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(KeyboardInterrupt):
+            lifecycle.run_here()
+    finally:
+        sys.settrace(before)
+    assert (lifecycle.running, lifecycle.inside) == (False, False)
+    earlier = len(bodies)
+    lifecycle.run_here()
+    assert len(bodies) == earlier + 1
+    return bool(interrupts)
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["by itself", "by a stop"])
+def test_an_interrupt_at_any_line_around_the_loop_leaves_it_usable(stops: bool) -> None:
+    at = 1
+    while run_interrupted(at, stops=stops):
+        at += 1
+    assert at > 15
 
 
 def test_a_signal_stops_it_while_it_waits_for_mail(life: Life) -> None:
