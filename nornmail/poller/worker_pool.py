@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator
@@ -251,11 +252,14 @@ class WorkerPool:
                 self._ended.set()
 
     def _work(self, queue: SimpleQueue[Job | None]) -> None:
+        process = os.getpid()
         while (job := queue.get()) is not None:
             call = self._calls.pop(job, None)
             if call is not None:
                 handler, message = call
                 outcome = self._runner.call(handler, message)
+                if os.getpid() != process:
+                    return  # the handler forked, and this only thread of the child ends it
                 del handler, message  # the next one may be long in coming
                 job.outcome = outcome
                 self._ended.set()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import sys
+import warnings
 
 import pytest
 
-from nornmail import NornmailError, Poller
+from nornmail import Message, NornmailError, Poller
 from nornmail.events import Connected, Idle
-from tests.poller.life.harness import Gate, Life
+from tests.poller.life.harness import SECONDS, Gate, Life
 from tests.support.forking import in_a_fork
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
@@ -49,4 +53,30 @@ def test_a_forked_process_cannot_use_its_parents_poller(life: Life, name: str) -
     poller = life.poller()
     poller.poll_once()
     assert in_a_fork(lambda: use(poller, name)) == 0
+    assert poller.poll_once().new == 0
+
+
+def test_a_process_that_a_handler_forked_in_a_worker_ends_with_the_call(life: Life) -> None:
+    reader, writer = os.pipe()
+    children: list[int] = []
+
+    def handler(message: Message) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+            child = os.fork()
+        if child:
+            life.note(message)
+            children.append(child)
+
+    life.deliver("one")
+    poller = life.poller(handler, workers=2)
+    poller.poll_once()
+    os.close(writer)
+    ended = select.select([reader], [], [], SECONDS)[0]
+    os.close(reader)
+    if not ended:
+        os.kill(children[0], signal.SIGKILL)
+    os.waitpid(children[0], 0)
+    assert ended, "the child held its end of the pipe"
+    assert life.subjects == ["one"]
     assert poller.poll_once().new == 0
