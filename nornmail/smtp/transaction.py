@@ -221,7 +221,10 @@ class Transaction:
         stuffed = self._raw.replace(b"\r\n.", b"\r\n..")  # RFC 5321, 4.5.2
         if stuffed.startswith(b"."):
             stuffed = b"." + stuffed
-        early = self._sent(lambda: wire.send_content(stuffed[:-2])) or wire.early_reply()
+        early = self._sent(lambda: wire.send_content(stuffed[:-2]))
+        if early is None:
+            wire.set_deadline()  # that of the content may be an hour
+            early = wire.early_reply()
         if early is not None:
             if reply_kind(Phase.END, early) is ReplyKind.COMPLETION:
                 raise ProtocolError("the server took the message before it had ended")
@@ -237,6 +240,7 @@ class Transaction:
         try:
             send()
         except ConnectionLost:
+            self._wire.set_deadline()
             with suppress(ConnectionLost):
                 early = self._wire.early_reply()
                 if early is not None:

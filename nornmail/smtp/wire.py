@@ -8,6 +8,7 @@ does with imaplib. From smtplib come the commands and the reading of EHLO.
 
 from __future__ import annotations
 
+import math
 import smtplib
 import socket
 import ssl
@@ -119,18 +120,32 @@ class Wire(smtplib.SMTP):
         return None
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]  # nothing else is sent
-        """Send octets; text is UTF-8, for addresses that need it."""
-        octets = memoryview(s.encode() if isinstance(s, str) else s)
-        sock = self._open_socket()
-        with map_exceptions("sending"):
-            while octets:
-                sock.settimeout(self.deadline.remaining())
-                octets = octets[sock.send(octets[:CHUNK]) :]
+        """Send octets; text is UTF-8, for addresses that need it.
+
+        Raises:
+            ConnectionLost: not everything went out in time.
+        """
+        self._send(s.encode() if isinstance(s, str) else s, math.inf)
 
     def send_content(self, octets: bytes) -> None:
-        """Send octets that need time by their number."""
+        """Send octets that need time by their number.
+
+        A server that takes none of them for the time of a command hangs (RFC 5321, 4.5.3.2.5).
+
+        Raises:
+            ConnectionLost: not everything went out in time.
+        """
         self.set_deadline(self.seconds + len(octets) / MIN_RATE)
-        self.send(octets)
+        self._send(octets, self.seconds)
+
+    def _send(self, octets: bytes, patience: float) -> None:
+        """Send octets, and wait so many seconds at most until the server takes some of them."""
+        rest = memoryview(octets)
+        sock = self._open_socket()
+        with map_exceptions("sending"):
+            while rest:
+                sock.settimeout(min(self.deadline.remaining(), patience))
+                rest = rest[sock.send(rest[:CHUNK]) :]
 
     # Replies
 

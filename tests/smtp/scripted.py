@@ -24,7 +24,7 @@ SMALL_BUFFER: Final = 4_096
 HANG_UP: Final = b"\0hang up"
 """Close the connection instead of answering, or behind an answer."""
 SILENCE: Final = b"\0silence"
-"""Neither say nor read anything until the test has ended."""
+"""Neither say nor read anything until the test has ended; also behind an answer."""
 DRIP: Final = b"\0drip"
 """One octet, and by :attr:`Scripted.clock` an hour has passed."""
 TLS: Final = b"\0tls"
@@ -144,7 +144,8 @@ class _Conversation:
         if octets.endswith(HANG_UP):
             self.sock.sendall(octets.removesuffix(HANG_UP))
             return False
-        if octets == SILENCE:
+        if octets.endswith(SILENCE):
+            self.sock.sendall(octets.removesuffix(SILENCE))
             self.found.released.wait()
             return False
         if octets == DRIP:

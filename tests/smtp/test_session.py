@@ -195,9 +195,15 @@ def test_a_connection_that_falls_in_the_middle_of_the_content_is_known_not_to_ha
     assert (found.outcome, found.usable) == (SubmissionOutcome.DEFERRED, False)
 
 
-def test_a_server_that_stops_reading_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nornmail.smtp.wire.MIN_RATE", EIGHT_MIB * 100)
-    with scripted({"EHLO": b"250 ready\r\n", "content": SILENCE}) as server:
+@table(
+    "content",
+    [
+        pytest.param(SILENCE, id="says nothing"),
+        pytest.param(b"2" + SILENCE, id="begins a reply"),
+    ],
+)
+def test_a_server_that_stops_reading_holds_nobody_up(content: bytes) -> None:
+    with scripted({"EHLO": b"250 ready\r\n", "content": content}) as server:
         session = Session.open(server.settings())
         one = letter()
 
