@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -314,6 +314,19 @@ class SqliteStateStore(LocalStore):
             why = "its file system has no shared memory for sqlite's write-ahead log"
             raise unusable(self.path, why, "put it on a local disk")
         schema_version(connection, self.path)  # the first use makes the log
+
+    def _store_error(self, error: Exception) -> StoreError | None:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+            self._empty_log()
+        return super()._store_error(error)
+
+    def _empty_log(self) -> None:
+        """Make room on a full disk: the log may be much larger than what it changes.
+
+        The transaction was rolled back, and its caller tries again.
+        """
+        with suppress(sqlite3.Error):  # not even that fits, or another process is reading
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _keep_bytes(self, number: int, raw: bytes) -> None:
         if len(raw) <= WRITTEN_AT_ONCE:

@@ -573,6 +573,28 @@ def test_a_database_that_is_made_meanwhile_is_not_another_programs(path: Path) -
         assert sqlite.schema_version(connection, str(path)) == len(schema.MIGRATIONS)
 
 
+def test_a_full_disk_gets_the_room_of_the_log_back(
+    store: SqliteStateStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = store.acquire(INBOX, ME)
+    log = Path(f"{path}-wal")
+    assert log.stat().st_size > 0
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorname = "SQLITE_FULL"
+
+    def fail() -> None:
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_commit", fail)
+        with pytest.raises(StoreError, match="make room") as refused:
+            store.commit(lease, [PutEntry(entry(State.CLAIMED))])
+    assert refused.value.passing
+    assert log.stat().st_size == 0
+    store.commit(lease, [PutEntry(entry(State.CLAIMED))])
+    assert store.count(INBOX, [State.CLAIMED]) == 1
+
+
 def test_a_store_that_was_dropped_closes_without_a_warning(path: Path) -> None:
     store = SqliteStateStore(path)
     store.acquire(INBOX, ME)
