@@ -241,7 +241,8 @@ class _Box:
             style.is_thin = self.has_width and width is not None and width < SLIT
         elif style.layout.is_spaced:
             most = self.extent("max-width")
-            style.is_thin = most is not None and most < SLIT
+            if most is not None and most < SLIT and not self.extent("min-width"):
+                style.is_thin, width = True, _WORD * style.size  # each line holds a word
         if height is None and "aspect-ratio" in self.sets and width is not None:
             height = width / self.sets["aspect-ratio"]
         style.has_set_width = self.has_width
@@ -574,7 +575,9 @@ def is_on_page(
     indent = min(0.0, line_indent.pixels(style.size, style.width))
     wide = chars * style.size * _GLYPH
     back = min(shift, max(0.0, -style.shift))  # no margin moves a line behind a block
-    start = style.right + indent * (1 - style.line_align) + back
+    start = style.right + indent + back
+    if wide <= _ONE_WORD * style.size:  # of more words the last ones are at the end of the line
+        start -= indent * style.line_align
     if style.has_width and (style.line_align or style.is_rtl):
         align = 1 - style.line_align if style.is_rtl else style.line_align
         start = style.right + max(0.0, back) + (style.width - min(wide, style.width)) * align
@@ -590,5 +593,7 @@ def is_on_page(
 
 _GLYPH: Final = 0.65
 """The width of a character, in sizes of the font, that few exceed."""
+_ONE_WORD: Final = 4.0
+"""The greatest width of a word, in sizes of the font, with characters as wide as that."""
 _BELOW_BASELINE: Final = 0.2
 """The part of a line below its letters, in sizes of the font."""

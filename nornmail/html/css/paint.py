@@ -213,7 +213,7 @@ class Painted(NamedTuple):
         return sticks_out and is_seen(text.ink, text.group.in_front_of(behind))
 
 
-_PART: Final = 6.0
+_PART: Final = 8.0
 _REST: Final = 4.0
 """Pixels of a text, at least, in front of a box that shows them, and outside of one that does not.
 Places are estimates."""
