@@ -730,10 +730,6 @@ SHOWN: Final = {
     "cut off at the width of a table, which is that of its words": "<body"
     " style=max-width:0><table bgcolor=black><td><section"
     " style=overflow:hidden;color:#fff>{t}</table>",
-    "a part of it in front of a cell": "<div style=width:0;color:white;float:left>{t}"
-    " 63353</div><table><td bgcolor=#003366>text</table>",
-    "inverted in front of a table": "<font style=filter:invert(1);position:absolute>34346"
-    " <p>{t}</font><table><td bgcolor=#003366>text <td style=height:40px></table>",
     "letters larger than those of the painted line": "<strong style=background:#000>a <h2"
     " style=display:inline>{t}",
     "next to a row that is moved away": "<body style=display:flex><div"

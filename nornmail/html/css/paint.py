@@ -173,24 +173,9 @@ class Painted(NamedTuple):
             return False
         if not (self.top <= text.top + 1 and text.bottom <= self.bottom + 1):
             return False
-        return self._is_in_front(text)
-
-    def _is_in_front(self, text: Seen) -> bool:
-        """Whether it is painted in front of the background of a text."""
         if self.group.parent is not None and self.group.parent is not text.group.parent:
             return False  # it is drawn apart, and something may shine through
         return self.rank > text.under
-
-    def shows_part(self, text: Seen) -> bool:
-        """Whether a part of a text of which nothing else is seen is seen in front of it."""
-        if text.is_beside or text.ink is None or not text.under < self.rank < text.rank:
-            return False
-        across = min(self.right, text.right) - max(self.left, text.left)
-        along = min(self.bottom, text.bottom) - max(self.top, text.top)
-        is_there = across >= _PART and along >= _PART and self._is_in_front(text)
-        if not is_there or text.group.depth < self.group.depth:
-            return False
-        return is_seen(text.ink, text.group.in_front_of(self.group))
 
     def makes_of(self, text: Seen) -> str | None:
         """Return ``"covered"`` if it hides a text that it stands at, ``""`` if it shows that.
@@ -213,10 +198,8 @@ class Painted(NamedTuple):
         return sticks_out and is_seen(text.ink, text.group.in_front_of(behind))
 
 
-_PART: Final = 8.0
 _REST: Final = 4.0
-"""Pixels of a text, at least, in front of a box that shows them, and outside of one that does not.
-Places are estimates."""
+"""Pixels of a text, at least, outside of a box that does not show it. Places are estimates."""
 
 
 class Canvas:
@@ -259,8 +242,6 @@ class Canvas:
         known = behind.makes_of(seen) if behind is not None else None
         if known == "covered":
             return known
-        if known is None and seen.hidden and seen.top < self._lowest_painted:
-            known = "" if any(box.shows_part(seen) for box in self._painted) else None
         if seen.hidden:
             self.last_hidden = seen.number
         self._texts.append(seen)
@@ -276,16 +257,12 @@ class Canvas:
         if not last or not self.pays(3 * len(self._texts)):
             return
         for at, text in enumerate(self._texts):
-            if text.number > last:
-                continue
-            stays = not text.hidden or self.hidden.get(text.number) in _AWAY
-            if painted.stands_at(text):
+            if text.number <= last and painted.stands_at(text):
                 self._texts[at] = text._replace(under=painted.rank)
                 reason = painted.makes_of(text)
+                stays = not text.hidden or self.hidden.get(text.number) in _AWAY
                 if reason or (reason is not None and not stays):
                     self.hidden[text.number] = reason
-            elif not stays and painted.shows_part(text):
-                self.hidden[text.number] = ""
 
     def sticking_out(self, painted: Painted, first: int, behind: Group) -> list[int]:
         """The hidden texts of a box, behind the number ``first``, that are seen outside of it."""
