@@ -290,8 +290,9 @@ def _remove_stale_socket(path: str) -> None:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
         with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)  # a live process that accepts nobody would hold us up
             probe.connect(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, BlockingIOError):
         return
     except ConnectionRefusedError:
         os.unlink(path)
@@ -327,7 +328,7 @@ def serving(application: WsgiApplication, address: ListenAddress) -> Iterator[Li
     """
     try:
         server = _Server(address)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         reason = f"cannot listen there: {getattr(error, 'strerror', None) or error}"
         raise ConfigurationError("--bind", str(address), reason) from None
     _glibc("mallopt", MMAP_THRESHOLD, 128 * 1024)

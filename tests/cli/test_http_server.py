@@ -9,7 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -216,16 +216,21 @@ def test_the_socket_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
 
 
 @unix_sockets
-@pytest.mark.parametrize("kind", ["a file", "another server"])
+@pytest.mark.parametrize("kind", ["a file", "another server", "one that accepts nobody"])
 def test_what_is_in_use_is_left_alone(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "nornmail.sock"
     other = socket.socket(socket.AF_UNIX)
-    with other:
+    with other, ExitStack() as waiting:
         if kind == "a file":
             path.write_text("mine")
         else:
             other.bind(str(path))
-            other.listen()
+            other.listen(0 if kind == "one that accepts nobody" else 5)
+        for _ in range(3 if kind == "one that accepts nobody" else 0):
+            client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(path))
         with (
             pytest.raises(ConfigurationError, match="cannot listen there"),
             serving(hello, ListenAddress(path=str(path))),
