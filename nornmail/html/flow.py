@@ -268,7 +268,7 @@ class Flow:
         before = before if before == before else 0.0
         room = edge - left
         width = style.width if style.has_width else min(style.width, max(room, _LEAST_WIDTH))
-        self.canvas.pays(len(text) >> (1 if style.layout.keeps_blanks else 3))
+        self.canvas.pays(6 + (len(text) >> (1 if style.layout.keeps_blanks else 3)))
         return divided(text, style.white_space, style.size, before, width, room, max(lines, 1))
 
     def color_below(self, style: Style, top: float, hidden: str) -> str:
