@@ -92,7 +92,7 @@ def test_a_stopped_poller_leaves_the_request(world: World) -> None:
     ask(world, "one")
     poller = world.poller()
     poller.stop()
-    poller.poll_once()
+    poller.run_forever()  # which the stop ends at once
     assert world.states() == {State.DEAD: 1}
     assert len(world.store.retry_requests(world.key)) == 1
 
