@@ -293,7 +293,12 @@ class _Page:
         if element.shadow is not None:
             self._enter_shadow(frame, element.shadow)
         if name in _OPENED and not hidden:
-            self._open(frame, name)
+            try:
+                self._open(frame, name)
+            except BudgetSpentError:
+                if box is not None:  # what is around it is left next
+                    self.flow.close(box, around)
+                raise
         return frame
 
     def _enter_shadow(self, frame: Frame, shadow: Element) -> None:
@@ -399,8 +404,9 @@ class _Page:
                 return False
             around = None if around.name == "table" else around.parent
         for element in part.walk():
-            self._budget.spend(1)
-            if element.name in _HIGH or not _HIGHER.isdisjoint(element.attributes):
+            self._budget.left -= 1  # the page ends with its next step: this element is left by now
+            is_high = element.name in _HIGH or not _HIGHER.isdisjoint(element.attributes)
+            if is_high or self._budget.left < 0:
                 return False
         return True
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,11 @@ WIDTH: Final = 1024
 HEIGHT: Final = 768
 TALLEST: Final = 6_000
 """Pixels of a page that are drawn; a person does not scroll for ever."""
+LEAST_SEEN: Final = 40
+"""Pixels that differ where a word of five digits is seen. Letters of 12 pixels have 200; what leans
+out of a black box has 10, and white digits on other black ones have 30."""
+_LEVELS: Final = 48
+"""Of 255, by which two pixels look different."""
 _ARGUMENTS: Final = (
     "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --disable-dev-shm-usage"
     " --disable-extensions --disable-background-networking --no-first-run --mute-audio"
@@ -188,16 +194,18 @@ class Chromium:
         )["data"]
         return drawn
 
-    def is_hidden(self, html: str, word: str, other: str) -> bool:
-        """Whether a page that is loaded with the other word has the same pixels.
-
-        One of which the text was changed may be drawn anew in part, with other edges.
-        """
+    def shows(self, html: str, word: str, other: str) -> bool:
+        """Whether a person sees the word: more than traces of it are there."""
         drawn = []
         for page in (html, html.replace(word, other)):
-            self.load(page)
+            self.replace(page)
             drawn.append(self.draw())
-        return drawn[0] == drawn[1]
+        return any(
+            sum(_differing(one, two) for one, two in zip(_rows(before), _rows(after), strict=False))
+            >= LEAST_SEEN
+            for before, after in zip(*drawn, strict=True)
+            if before and after
+        )
 
     def draw(self) -> tuple[str, str]:
         """The pixels of the window, and those of the whole page."""
@@ -240,6 +248,42 @@ def _place(boxes: list[list[float]]) -> Place | None:
 
 _AROUND: Final = 16
 """Pixels around a word that are drawn with it."""
+
+
+def _rows(png: str) -> Iterator[bytes]:
+    """The rows of an image, four or three octets for each pixel (PNG, 9: filtering)."""
+    data = base64.b64decode(png)
+    width, size = int.from_bytes(data[16:20]), 4 if data[25] == 6 else 3
+    packed, at = b"", 8
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] == b"IDAT":
+            packed += data[at + 8 : at + 8 + length]
+        at += 12 + length
+    raw = zlib.decompress(packed)
+    above = bytearray(width * size)
+    for start in range(0, len(raw), width * size + 1):
+        row = bytearray(raw[start + 1 : start + 1 + width * size])
+        for number in range(len(row) if raw[start] else 0):
+            left = row[number - size] if number >= size else 0
+            corner = above[number - size] if number >= size else 0
+            row[number] = (row[number] + _filtered(raw[start], left, above[number], corner)) & 255
+        above = row
+        yield b"".join(bytes(row[number : number + 3]) for number in range(0, len(row), size))
+
+
+def _filtered(kind: int, left: int, up: int, corner: int) -> int:
+    guess = left + up - corner
+    nearest = min((left, up, corner), key=lambda octet: abs(guess - octet))
+    return (0, left, up, (left + up) // 2, nearest)[kind]
+
+
+def _differing(one: bytes, two: bytes) -> int:
+    """How many pixels of two rows look different."""
+    if one == two:
+        return 0
+    far = [abs(first - second) >= _LEVELS for first, second in zip(one, two, strict=False)]
+    return sum(any(far[at : at + 3]) for at in range(0, len(far), 3))
 
 
 def _texts(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Headless Chromium judges what a person sees: equal pixels with another word mean hidden."""
+"""Headless Chromium judges what a person sees: equal pixels with another word mean hidden.
+
+A word of which nothing but traces is drawn may be read or not.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ def chromium() -> Iterator[Chromium]:
 
 
 def is_hidden(browser: Chromium, html: str) -> bool:
-    return browser.is_hidden(html.replace("{t}", WORD), WORD, other_word(WORD))
+    browser.load(html.replace("{t}", WORD))
+    pixels = browser.draw()
+    browser.load(html.replace("{t}", other_word(WORD)))
+    return browser.draw() == pixels
 
 
 @pytest.mark.parametrize("html", HIDDEN.values(), ids=HIDDEN.keys())
@@ -55,7 +61,7 @@ def test_random_pages_are_read_as_the_browser_draws_them(chromium: Chromium) -> 
         for word, hidden in chromium.hidden_words(page.html, words).items():
             if hidden and word in text:
                 let_through.append((seed, word))
-            elif not (hidden or word in text or chromium.is_hidden(page.html, word, words[word])):
+            elif not hidden and word not in text and chromium.shows(page.html, word, words[word]):
                 lost.append((seed, word))
     print(f"{PAGES} pages: let through {let_through}, lost {lost}")
     assert len(let_through) <= max(1, LET_THROUGH * PAGES), (SEED, let_through)

@@ -18,7 +18,7 @@ from nornmail.html.limits import (
     MAX_HTML_NESTING,
     Budget,
 )
-from nornmail.html.render import UnseenText
+from nornmail.html.render import UnseenText, render
 from tests.message.payloads import some_pages
 from tests.support.calls import count_calls
 from tests.support.samples import sampled
@@ -455,3 +455,14 @@ def test_where_the_budget_ends_within_what_hides_texts_the_page_is_known_to_be_u
     canvas.hide(1, 4, "position")
     assert budget.left < 0
     assert canvas.hidden
+
+
+def test_a_page_may_end_within_a_cell() -> None:
+    root = parse_html("<table><td style=float:left>one</td></table>two")
+    texts = []
+    for steps in range(400, 500):
+        budget = Budget(0)
+        budget.left = steps
+        texts.append(render(root, False, budget).text)
+    assert texts[0] == ""
+    assert texts[-1] == "one\ntwo"
