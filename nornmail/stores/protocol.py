@@ -9,7 +9,8 @@ store cannot be read or written, and changed nothing where it raised. What it wr
 the disk) on return. One that works under a lease raises :class:`~nornmail.errors.LeaseLost` when
 its token is stale; one that takes none may be called while another process holds it. Instants are
 in seconds since 1970 UTC. ``limit`` keeps the first of the values in their order, at most so many;
-``None`` keeps all.
+``None`` keeps all. The cost of ``commit``, ``siblings`` and ``has_verified_sender`` does not grow
+with the store.
 """
 
 from __future__ import annotations
@@ -89,10 +90,7 @@ class MailboxStore(LeaseStore, Protocol):
         """The entry under ``key``, ``None`` when there is none."""
 
     def siblings(self, mailbox: MailboxKey, epoch: int, uid: int) -> list[Entry]:
-        """The entries of one message, in whatever state, in the order of their inboxes.
-
-        Its cost does not grow with the store.
-        """
+        """The entries of one message, in whatever state, in the order of their inboxes."""
 
     def entries(
         self, mailbox: MailboxKey, states: Collection[State], *, limit: int | None = None
@@ -105,10 +103,7 @@ class MailboxStore(LeaseStore, Protocol):
     def find_by_digest(
         self, mailbox: MailboxKey, header_digest: str, *, before_epoch: int
     ) -> list[Entry]:
-        """The entries of epochs below ``before_epoch`` whose digest has this header part.
-
-        In the order of ``(epoch, uid, inbox)``.
-        """
+        """The entries of epochs below ``before_epoch`` with this header part, by their keys."""
 
     def raw(self, mailbox: MailboxKey, key: EntryKey) -> bytes | None:
         """The bytes kept with the entry, ``None`` when none are kept."""
@@ -136,7 +131,7 @@ class MailboxStore(LeaseStore, Protocol):
     def commit(self, lease: Lease, changes: Sequence[Change]) -> None:
         """Write all of ``changes`` or none of them.
 
-        Its cost does not grow with the store. No changes: nothing is written.
+        No changes: nothing is written.
 
         Raises:
             IllegalTransition: a change that the table of states does not allow, a
@@ -310,7 +305,4 @@ class StateStore(MailboxStore, OutboxStore, InboxStore, Protocol):
     """Everything that a poller, a mailer and a program with inboxes of its own keep."""
 
     def has_verified_sender(self, address: str) -> bool:
-        """Whether an entry of any mailbox has this :attr:`~nornmail.model.Entry.verified_sender`.
-
-        Its cost does not grow with the store.
-        """
+        """Whether an :class:`nornmail.model.Entry` of any mailbox has this ``verified_sender``."""

@@ -317,16 +317,11 @@ class SqliteStateStore(LocalStore):
 
     def _store_error(self, error: Exception) -> StoreError | None:
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-            self._empty_log()
+            # Make room: the log may be much larger than what it changes. The transaction was rolled
+            # back, and its caller tries again.
+            with suppress(sqlite3.Error):  # not even that fits, or another process is reading
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return super()._store_error(error)
-
-    def _empty_log(self) -> None:
-        """Make room on a full disk: the log may be much larger than what it changes.
-
-        The transaction was rolled back, and its caller tries again.
-        """
-        with suppress(sqlite3.Error):  # not even that fits, or another process is reading
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _keep_bytes(self, number: int, raw: bytes) -> None:
         if len(raw) <= WRITTEN_AT_ONCE:
