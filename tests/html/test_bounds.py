@@ -191,6 +191,17 @@ COSTLY: dict[str, Callable[[int], str]] = {
     "tables without width": lambda n: (
         "<style>*{max-width:0}</style>" + filled("<table bgcolor=black><td>x<tr>", n)
     ),
+    "boxes that cut off": lambda n: filled(
+        "<div style='overflow:hidden;position:relative;top:1px'>x", n
+    ),
+    "boxes on a line that is cut off": lambda n: (
+        "<div style='height:9px;overflow:hidden'>"
+        + filled("<b style=display:inline-block>x</b>", n)
+    ),
+    "outlines": lambda n: filled("x<p style='outline:99px solid'>y", n),
+    "tracks of a grid": lambda n: (
+        "<div style='display:grid;grid-template-columns:" + filled("1fr ", n) + "'>x"
+    ),
     "joiners": lambda n: filled("\u0628\u200c", n),
     "shadow roots": lambda n: filled("<div><template shadowrootmode=open>x</template>y", n),
 }

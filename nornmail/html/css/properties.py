@@ -145,7 +145,7 @@ def _shortened(match: re.Match[str]) -> str:
 
 
 _NO_LAST_LINE: Final = ("text-align-last", "auto")
-_BLANKS: Final = re.compile(r"\s+")
+_BLANKS: Final = re.compile(r"\s{2,}|[^\S ]")
 _ADDRESS: Final = re.compile(r"""url\(\s*+(?:"[^"]*+"|'[^']*+'|[^()"']*+)\s*+\)""")
 _QUIRKY: Final = re.compile(r"[+-]?[0-9.]*[1-9][0-9.]*|[0-9a-f]{3}(?:[0-9a-f]{3})?")
 _NUMBERS: Final = frozenset(
