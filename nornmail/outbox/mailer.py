@@ -156,12 +156,8 @@ class Mailer:
     ) -> None:
         is_settings, is_store = isinstance(settings, SmtpSettings), hasattr(store, "acquire")
         check_type("settings", settings, is_settings, "SmtpSettings(host=..., ...)")
-        check_type(
-            "store",
-            store,
-            store is None or is_store,
-            'a store, such as open_store("nornmail.db"), or None',
-        )
+        allowed = 'a store, such as open_store("nornmail.db"), or None'
+        check_type("store", store, store is None or is_store, allowed)
         check_functions(render_html=render_html, before_send=before_send, on_event=on_event)
         retention = settings.retention if retention is None else retention
         check_retention(retention)
@@ -178,16 +174,14 @@ class Mailer:
         self._store = MemoryStateStore() if store is None else store
         # Where it has one, a copy of sent mail that hangs is aborted as well.
         abort, copies = Abort(), getattr(sent_mailbox, "abort", None)
-        connection = CachedSession(
-            open_session or partial(Session.open, settings, clock=self._clock, abort=abort),
-            self._clock,
-        )
+        if open_session is None:
+            open_session = partial(Session.open, settings, clock=self._clock, abort=abort)
         outbox = OutboxContext(
             self._store, self.outbox, self._clock, rng or system_random(), self._emit, self._status
         )
         runner = QueueRunner(
             outbox,
-            connection,
+            CachedSession(open_session, self._clock),
             limits=send_limits or SendLimits.of(settings),
             before_send=before_send,
             sent=sent_mailbox,
@@ -196,15 +190,14 @@ class Mailer:
         )
         aborts = [abort, copies] if isinstance(copies, Abort) else [abort]
         self._worker = Worker(runner, aborts)
+        recipients = AllowedRecipients.of(settings, allowed_recipients)
         self._enqueuer = Enqueuer(
             outbox,
             worker=self._worker,
             keeps=store is not None,
             dry_run=dry_run,
             receive_only=receive_only,
-            policy=SendingPolicy(
-                answer_limits, max_reply_age, AllowedRecipients.of(settings, allowed_recipients)
-            ),
+            policy=SendingPolicy(answer_limits, max_reply_age, recipients),
             approval=approval,
             has_drafts=isinstance(sent_mailbox, Drafts),
         )
