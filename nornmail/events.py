@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from nornmail.clock import utc_datetime
-from nornmail.model import Entry, MessageRef, State
+from nornmail.model import Change, Entry, MessageRef, PutEntry, State
 from nornmail.outgoing import QueuedMessage, QueueState, Recipient, RecipientStatus
 
 log = logging.getLogger("nornmail.events")
@@ -364,12 +364,14 @@ class EventEmitter:
         self._on_event = on_event
         self.handled = 0
 
-    def entries(self, mailbox: str, entries: Iterable[Entry]) -> None:
-        """Emit the events of entries that were just written; see :func:`message_event`."""
-        for entry in entries:
+    def changes(self, mailbox: str, changes: Iterable[Change]) -> None:
+        """Emit the events of what was just written; see :func:`message_event`."""
+        for change in changes:
+            if not isinstance(change, PutEntry):
+                continue
             if self._on_event is None:
-                self.handled += entry.state is State.HANDLED
-            elif (event := message_event(mailbox, entry)) is not None:
+                self.handled += change.entry.state is State.HANDLED
+            elif (event := message_event(mailbox, change.entry)) is not None:
                 self(event)
 
     def __call__(self, event: Event) -> None:

@@ -206,7 +206,8 @@ class _Page:
             hidden = "position" if flow.is_far else self._known_hidden.get(flow.number, hidden)
         if not hidden:
             text, cut = flow.divide(style, text, top)
-            self._keep(cut, "position")
+            if cut:
+                self._keep(cut, "position")
         if hidden:
             self._keep(text, hidden)
             self.lines.space()

@@ -85,7 +85,7 @@ class Delivery:
 
     def may_claim(self) -> bool:
         """Whether another message may be claimed now."""
-        return self.breaker.allows() and not (self.stopped() or self._full())
+        return self.breaker.allows() and not (self.stopped() or self.runner.overdue >= MAX_OVERDUE)
 
     def room(self) -> int:
         """The number of new messages to fetch: a window, less those that wait for a worker."""
@@ -124,10 +124,6 @@ class Delivery:
     def is_open(self, stats: PollStats) -> bool:
         """Whether a message that the poll of these counts found is being handled."""
         return any(job.stats is stats for job in self.schedule)
-
-    def _full(self) -> bool:
-        """Whether so many calls are overdue that no other may begin."""
-        return self.runner.overdue >= MAX_OVERDUE
 
     def recover(self) -> None:
         """Settle abandoned claims: those of an earlier process, or of a fault.
@@ -450,7 +446,7 @@ class Delivery:
 
     def _probe(self, stats: PollStats) -> None:
         """Try one message although the handler seems to be down: its failure does not count."""
-        if self.stopped() or self._full() or self.busy:
+        if self.stopped() or self.runner.overdue >= MAX_OVERDUE or self.busy:
             return
         if self.breaker.until_probe(self.ledger.clock.monotonic()) > 0:
             return
@@ -542,7 +538,8 @@ class Delivery:
         message = self.maker.make(entry, job.raw, job.flags)
         self.before_handler(message)
         job.message_id = message.message_id
-        job.verified_sender = self.maker.verified_sender(message)
+        if self.maker.authserv_id:
+            job.verified_sender = self.maker.verified_sender(message)
         return message
 
     def _settle(self, job: Job, outcome: Outcome, stats: PollStats) -> BaseException | None:

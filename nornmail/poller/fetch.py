@@ -556,8 +556,6 @@ class MessageMaker:
 
     def verified_sender(self, message: Message) -> str:
         """The address in From; ``""`` where it is not verified."""
-        if not self.authserv_id:
-            return ""
         from nornmail.message.authentication import verified_sender
 
         return verified_sender(message.authentication)

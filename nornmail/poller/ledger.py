@@ -218,7 +218,7 @@ class Ledger:
         self._read()
         self.recovered = False
         self._lease, self._in_doubt = lease, None
-        self._emit(unwritten)
+        self.context.emit.changes(self.mailbox.mailbox, unwritten)
 
     def _read(self) -> None:
         store, mailbox = self.store, self.mailbox
@@ -342,11 +342,7 @@ class Ledger:
         self._undelivered -= claims
         self._moving.clear()
         self._lease, self._in_doubt = lease, None
-        self._emit(everything)
-
-    def _emit(self, changes: Iterable[Change]) -> None:
-        entries = [change.entry for change in changes if isinstance(change, PutEntry)]
-        self.context.emit.entries(self.mailbox.mailbox, entries)
+        self.context.emit.changes(self.mailbox.mailbox, everything)
 
     def later(self, change: PutEntry) -> None:
         """Put a change down for the next commit, before its own; the last one of an entry counts.
@@ -367,7 +363,7 @@ class Ledger:
         claim.
         """
         outcome = self._moved_on(outcome)
-        if not self.held or self.open.has(State.CLAIMED, outcome.entry.key):
+        if self._lease is None or self.open.has(State.CLAIMED, outcome.entry.key):
             self.later(outcome)
         elif changes := self._unwritten([outcome]):
             self.commit(*changes)

@@ -569,9 +569,11 @@ class Poller:
 
     def _is_stopped(self) -> bool:
         """Whether the loop, or else the poll that was made without it, is to end."""
-        if self._lifecycle.running:
-            return self._stopped.is_set()
-        return self._stops != self._stops_before
+        if not self._stopped.is_set() and self._stops == self._stops_before:
+            return False
+        return (
+            self._stopped.is_set() if self._lifecycle.running else self._stops != self._stops_before
+        )
 
     def _before_handler(self, message: Message) -> None:
         for event in self._mailers.inspect_bounce(message):

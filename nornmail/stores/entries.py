@@ -9,7 +9,6 @@ from typing import Any
 from nornmail.model import (
     KEEPS_RAW,
     Change,
-    Entry,
     EntryKey,
     KeepRaw,
     PassOver,
@@ -44,8 +43,18 @@ class Entries:
             IllegalTransition: the table of states does not allow it.
         """
         match change:
-            case PutEntry(entry, raw):  # nearly all are
-                self._put(execute, mailbox, entry, raw)
+            case PutEntry(entry, raw):  # nearly all are, and then in one statement
+                statement, pick = rows.put_entry(entry.state)
+                row = rows.write_entry(mailbox, entry)
+                if not execute(statement, pick(row)).rowcount:
+                    key = (mailbox, *entry.key)
+                    check_put(self.state(execute, mailbox, entry.key), entry.state)
+                    execute(rows.UPDATE_ENTRY, (*row[len(key) :], *key))
+                    if entry.state not in KEEPS_RAW:
+                        execute(rows.DELETE_RAW, key)
+                    execute(rows.DELETE_ASKED, key)  # a dead entry that is put is dead no more
+                if raw is not None and entry.state in KEEPS_RAW:
+                    execute(rows.REPLACE_RAW, (mailbox, *entry.key, self._hold(raw)))
             case SaveMailbox(record):
                 execute(rows.UPDATE_RECORD, (*rows.write_record(record), mailbox))
             case KeepRaw(key, raw):
@@ -76,21 +85,6 @@ class Entries:
         if record.horizon is None or record.horizon < horizon:
             self.apply(execute, mailbox, SaveMailbox(record._replace(horizon=horizon)))
         return len(forgotten)
-
-    def _put(self, execute: Execute, mailbox: int, entry: Entry, raw: bytes | None) -> None:
-        """Put an entry: in one statement as a rule, and else in four."""
-        statement, pick = rows.put_entry(entry.state)
-        row = rows.write_entry(mailbox, entry)
-        if not execute(statement, pick(row)).rowcount:
-            key = (mailbox, *entry.key)
-            before = self.state(execute, mailbox, entry.key)
-            check_put(before, entry.state)
-            execute(rows.UPDATE_ENTRY, (*row[len(key) :], *key))
-            if entry.state not in KEEPS_RAW:
-                execute(rows.DELETE_RAW, key)
-            execute(rows.DELETE_ASKED, key)  # a dead entry does not stay dead when it is put
-        if raw is not None and entry.state in KEEPS_RAW:
-            execute(rows.REPLACE_RAW, (mailbox, *entry.key, self._hold(raw)))
 
     def state(self, execute: Execute, mailbox: int, key: EntryKey) -> State | None:
         """The state of an entry, ``None`` where there is none."""

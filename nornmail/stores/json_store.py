@@ -22,6 +22,7 @@ import os
 import socket
 from collections.abc import Collection, Iterable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
 from nornmail.errors import StoreError
@@ -135,8 +136,8 @@ class JsonStateStore(JsonFiles):
             self._journal.close()
             self._lock.release()
 
-    def _check_usable(self) -> None:
-        super()._check_usable()
+    def _check_journal(self, identity: FileIdentity) -> None:
+        identity.check()
         if self._journal.undecided:  # an exception, such as Ctrl-C, came behind its write
             self._rollback()
             self._journal.keep()
@@ -181,7 +182,8 @@ class JsonStateStore(JsonFiles):
         self._journal = Journal(self._journal_path, end, self._files)
         undo.callback(self._journal.close)
         # Whoever removes the lock lets a second process in, which nothing else here would notice.
-        self._identity = FileIdentity(self._journal_path, self._lock.path)
+        identity = FileIdentity(self._journal_path, self._lock.path)
+        self._check_files = partial(self._check_journal, identity)
         self._fold_at = max(JOURNAL_FLOOR_BYTES, saved.size)
         # An older program would not understand what comes, and nothing is appended to a line that
         # lacks its newline.

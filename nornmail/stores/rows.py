@@ -423,7 +423,7 @@ def _read_recipients(recipients: str) -> tuple[Recipient, ...]:
     from json import loads
 
     def plain(value: Any) -> str:
-        return read_text(read_json(value))
+        return value if isinstance(value, str) else read_text(read_json(value))
 
     return tuple(
         Recipient(plain(address), RecipientStatus(status), code, plain(text))

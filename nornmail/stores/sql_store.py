@@ -90,6 +90,8 @@ class SqlStateStore(StateStore):
         """All that is executed within, or nothing: it is durable at the end."""
         self._entries = Entries(self._hold)
         self._closed = False
+        self._check_files: Callable[[], object] = lambda: None
+        """Raises where what is written would be lost, since a file is no longer in its place."""
         self._ids: dict[MailboxKey, int] = {}
         self._leases: dict[MailboxKey, HeldLease] = {}
 
@@ -456,7 +458,7 @@ class SqlStateStore(StateStore):
             if number is None:
                 return []
             selected = self._connection.execute(query, (number, *arguments))
-            return [read(row) for row in selected.fetchall()]
+            return list(map(read, selected.fetchall()))
 
     def _by_state(
         self,
@@ -511,7 +513,7 @@ class SqlStateStore(StateStore):
             StoreError: the lock may be held by a thread of the process that was forked.
         """
         if self._process != os.getpid():
-            SqlStateStore._check_usable(self)
+            self._check_usable()
         return self._mutex
 
     def _unusable(self) -> str | None:
@@ -539,11 +541,14 @@ class _Guard:
         self.store = store
 
     def __enter__(self) -> None:
+        store = self.store
         try:
-            self.store._check_usable()
-            if self.store._connection.in_transaction:
+            if store._closed or store._process != os.getpid():
+                store._check_usable()
+            store._check_files()
+            if store._connection.in_transaction:
                 # The exception of a signal, right behind BEGIN or before ROLLBACK, left one open.
-                self.store._rollback()
+                store._rollback()
         except Exception as error:
             self.__exit__(None, error, None)
             raise

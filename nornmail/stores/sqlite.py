@@ -243,9 +243,6 @@ class LocalStore(SqlStateStore):
     The connection is closed with a store that is dropped without close().
     """
 
-    _identity: FileIdentity | None = None
-    """The files without which what is written is lost."""
-
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         super().__init__(connection, f"the state store {path}")
         self.path = path
@@ -253,11 +250,6 @@ class LocalStore(SqlStateStore):
 
     def _store_error(self, error: Exception) -> StoreError | None:
         return sqlite_error(self.path, error)
-
-    def _check_usable(self) -> None:
-        super()._check_usable()
-        if self._identity is not None:
-            self._identity.check()
 
 
 class SqliteStateStore(LocalStore):
@@ -290,7 +282,7 @@ class SqliteStateStore(LocalStore):
             try:
                 self._configure(connection, clock or SystemClock())
                 # A commit is in the log alone, for a while.
-                self._identity = FileIdentity(resolved, f"{resolved}-wal")
+                self._check_files = FileIdentity(resolved, f"{resolved}-wal").check
             except BaseException:
                 self._abandon()
                 raise

@@ -694,8 +694,10 @@ def test_an_event_is_emitted_for_what_is_durable(
     emitted: list[tuple[str, str]] = []
     monkeypatch.setattr(
         ledger.context.emit,
-        "entries",
-        lambda box, entries: emitted.extend((box, str(one.state)) for one in entries),
+        "changes",
+        lambda box, changes: emitted.extend(
+            (box, str(change.entry.state)) for change in changes if isinstance(change, PutEntry)
+        ),
     )
     ledger.commit(PutEntry(entry(State.CLAIMED)), PassOver(1, UidSet.of([9])))
     ledger.later(PutEntry(entry(State.HANDLED)))

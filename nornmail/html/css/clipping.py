@@ -52,6 +52,13 @@ def divided(
     keeps_lines, breaks = white_space.startswith(("pre", "break")), white_space not in _UNBROKEN
     if lines >= FAR and breaks and width <= room:
         return text, ""
+    longest = start + len(text) * size * _GLYPH
+    if not keeps_lines and longest < room and (longest <= width or not breaks):
+        return text, ""  # on one line
+    # Two lines that follow each other hold more than the width of one.
+    is_short = size > 0 and 2 * longest + width <= lines * width
+    if not keeps_lines and breaks and width <= room and is_short:
+        return text, ""
     seen: list[str] = []
     cut: list[str] = []
     line, x = 0, start
