@@ -300,8 +300,13 @@ class Delivery:
             self.due.clear()
 
     def _take_due(self, stats: PollStats) -> None:
-        """Let due messages wait for a worker, with their bytes: no more than there are workers."""
+        """Let due messages wait for a worker, with their bytes: no more than there are workers.
+
+        Of those under which the process ended twice, at most one: they were being handled at the
+        same time, and none is to die of another.
+        """
         room = 0
+        held_back: list[EntryKey] = []
         if self.pool is not None and self.due:
             waiting = [job for job in self.schedule if not job.new and job.claimed is None]
             room = self.pool.size - len(waiting)
@@ -309,7 +314,11 @@ class Delivery:
             key = self.due.popleft()
             if self.ledger.open.has(State.WAITING, key):
                 for entry in self.ledger.get([key]):
-                    room -= self._retry(entry, stats, counts=True)
+                    if _is_suspect(entry) and any(_is_suspect(job.entry) for job in self.schedule):
+                        held_back.append(key)
+                    else:
+                        room -= self._retry(entry, stats, counts=True)
+        self.due.extendleft(reversed(held_back))
 
     def _is_current(self, job: Job) -> bool:
         """Whether a message that waited for a worker is still to be delivered as it was found."""
@@ -640,3 +649,8 @@ class Delivery:
 
     def _ref(self, entry: Entry) -> MessageRef:
         return MessageRef(self.ledger.mailbox.mailbox, entry.uid_validity, entry.key.uid)
+
+
+def _is_suspect(entry: Entry) -> bool:
+    """Whether the process ended twice while the message was being handled."""
+    return entry.reason == ENDED and entry.attempts > 1

@@ -241,9 +241,14 @@ class Job:
     let_in: bool = False
 
     @property
+    def entry(self) -> Entry:
+        """The one that is claimed, or is the next to be."""
+        return self.claimed or self.entries[0]
+
+    @property
     def key(self) -> EntryKey:
-        """Of the entry that is claimed, or is the next to be."""
-        return (self.claimed or self.entries[0]).key
+        """Of its entry."""
+        return self.entry.key
 
     def claim(self, now: float) -> list[PutEntry]:
         """The changes that claim the message for its next inbox."""

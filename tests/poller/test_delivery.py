@@ -609,6 +609,28 @@ def test_with_workers_as_many_are_claimed_as_there_are(bench: Bench, hands: Hand
     assert not bench.delivery.is_behind
 
 
+@pytest.mark.parametrize(
+    ("attempts", "together"),
+    [pytest.param(1, 2, id="both at once after one"), pytest.param(2, 1, id="alone after two")],
+)
+def test_the_calls_of_suspects_of_ending_the_process(
+    bench: Bench, hands: Hands, attempts: int, together: int
+) -> None:
+    suspects_claimed: list[int] = []
+    for uid in range(1, 5):
+        waiting = bench.ledger.new_entry(uid)._replace(state=State.WAITING, due_at=NOW)
+        suspect = waiting._replace(attempts=attempts, reason=ENDED)
+        bench.ledger.commit(PutEntry(waiting if uid == 4 else suspect, mail(f"m{uid}")))
+        bench.acts[f"m{uid}"] = lambda _: suspects_claimed.append(
+            sum(bench.entry(uid).state is State.CLAIMED for uid in (1, 2, 3))
+        )
+    bench.later()
+    bench.delivery.linger(bench.stats)
+    assert max(suspects_claimed) == together
+    assert set(bench.states().values()) == {"handled"}
+    assert not bench.delivery.busy
+
+
 def test_what_waits_for_a_worker_is_in_hand_and_leaves_less_room(
     bench: Bench, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
