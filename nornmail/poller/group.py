@@ -139,9 +139,10 @@ def _without_servers_that_hang(members: Sequence[_Member]) -> Iterator[None]:
 class PollerGroup:
     """Polls many mailboxes with a shared pool of threads.
 
-    Mailboxes may be added, removed and replaced while it runs. An account with a wrong password, a
-    server that hangs or one that throttles slows no other account. Each mailbox may be polled by
-    one group at a time; one whose lease another process holds is taken over when that ends.
+    Mailboxes may be added, removed and replaced while it runs. An account with a wrong password, or
+    one that is throttled, slows no other account. A mailbox whose server hangs holds one of the
+    threads until the timeout. Each mailbox may be polled by one group at a time; one whose lease
+    another process holds is taken over when that ends.
 
     Args:
         store: for all of them.
