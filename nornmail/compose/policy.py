@@ -20,7 +20,7 @@ from nornmail.message.addresses import Address, comparable
 from nornmail.message.automatic import KINDS, noreply_signs
 from nornmail.message.message import Message
 from nornmail.outgoing import Envelope
-from nornmail.settings.fields import DomainRules
+from nornmail.settings.fields import DomainRules, check_type
 from nornmail.settings.smtp import SmtpSettings
 
 CORRESPONDENTS: Final = "correspondents"
@@ -153,10 +153,19 @@ class AnswerLimits:
     Attributes:
         per_hour: within the last 3,600 seconds.
         per_day: within the last 86,400 seconds.
+
+    Raises:
+        ConfigurationError: a limit is no whole number, or below 0.
     """
 
     per_hour: int = ANSWERS_PER_HOUR
     per_day: int = ANSWERS_PER_DAY
+
+    def __post_init__(self) -> None:
+        for name in ("per_hour", "per_day"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value is True or value < 0:
+                raise ConfigurationError(f"AnswerLimits.{name}", value, "must be 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +181,10 @@ class SendingPolicy:
     answer_limits: AnswerLimits | None = None
     max_reply_age: timedelta | None = MAX_REPLY_AGE
     allowed: AllowedRecipients | None = None
+
+    def __post_init__(self) -> None:
+        fits = isinstance(self.answer_limits, AnswerLimits | None)
+        check_type("answer_limits", self.answer_limits, fits, "AnswerLimits(per_hour, per_day)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,8 +227,9 @@ def refusal_reasons(
             them as well.
 
     Raises:
-        ConfigurationError: ``allow`` has a name that is none of :data:`REFUSALS`.
+        ConfigurationError: ``allow`` is no set, or has a name that is none of :data:`REFUSALS`.
     """
+    check_type("allow", allow, isinstance(allow, Collection), 'a set of reasons, as {"list"}')
     for name in allow:
         if name not in REFUSALS:
             raise ConfigurationError("allow", name, "must be of " + ", ".join(REFUSALS))

@@ -182,7 +182,7 @@ class Mailer:
         runner = QueueRunner(
             outbox,
             CachedSession(open_session, self._clock),
-            limits=send_limits or SendLimits.of(settings),
+            limits=SendLimits.of(settings, send_limits),
             before_send=before_send,
             sent=sent_mailbox,
             retries=store is not None,

@@ -25,6 +25,7 @@ from nornmail.outgoing import (
     RecipientStatus,
 )
 from nornmail.retry import REASON_LENGTH, doubled
+from nornmail.settings.fields import check_type
 from nornmail.settings.smtp import SmtpSettings
 from nornmail.smtp.reply_codes import CLOSING, limit_kind
 from nornmail.smtp.transaction import Submission, SubmissionOutcome
@@ -102,8 +103,12 @@ class SendLimits:
                 raise ConfigurationError(f"SendLimits.{name}", value, "must be 1 or more, or None")
 
     @classmethod
-    def of(cls, settings: SmtpSettings) -> SendLimits:
-        """The limits of the settings (0 means no limit), and the defaults."""
+    def of(cls, settings: SmtpSettings, given: SendLimits | None = None) -> SendLimits:
+        """``given``, or the limits of the settings (0 means no limit) and the defaults."""
+        fits = isinstance(given, SendLimits | None)
+        check_type("send_limits", given, fits, "SendLimits(per_minute, per_hour)")
+        if given is not None:
+            return given
         limits = {"per_minute": settings.per_minute, "per_hour": settings.per_hour}
         return cls(**{name: most or None for name, most in limits.items() if most is not None})
 

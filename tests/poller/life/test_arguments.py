@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nornmail import (
+    AnswerLimits,
     AuthenticationFailed,
     ComposeError,
     ConfigurationError,
@@ -24,6 +25,7 @@ from nornmail import (
     SendLimits,
     SmtpSettings,
     SqliteStateStore,
+    parse_message,
 )
 from nornmail.model import State
 from nornmail.outbox.mailer import MailerArguments
@@ -75,6 +77,18 @@ def mailer(**more: Any) -> Mailer:
         ),
         (lambda: Inbox(any_(5)), ConfigurationError, "must be like a@example.com"),
         (lambda: SendLimits(any_("5")), ConfigurationError, "must be 1 or more, or None"),
+        (
+            lambda: AnswerLimits(any_(None)),
+            ConfigurationError,
+            "per_hour is missing: must be 0 or more",
+        ),
+        (lambda: mailer(send_limits=30), ConfigurationError, "must be SendLimits("),
+        (lambda: mailer(answer_limits=10), ConfigurationError, "must be AnswerLimits("),
+        (
+            lambda: mailer().reply(parse_message(b"\r\n"), "t", allow=any_(None)),
+            ConfigurationError,
+            "must be a set of reasons",
+        ),
         (lambda: Mailer(any_({})), ConfigurationError, "must be SmtpSettings(host=..., ...)"),
         (lambda: mailer(store="x.db"), ConfigurationError, "store is 'str': must be a store"),
         (lambda: mailer().send("k@x.y", "s", "t", key=any_(5)), ConfigurationError, "key is 5"),
@@ -90,6 +104,10 @@ def mailer(**more: Any) -> Mailer:
         "a delay in words",
         "an inbox that is a number",
         "a limit in words",
+        "an answer limit of None",
+        "a number as limits of a mailer",
+        "a number as answer limits of a mailer",
+        "None as the reasons to answer all the same",
         "a dict as settings of a mailer",
         "a path as store of a mailer",
         "a number as key",
