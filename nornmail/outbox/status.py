@@ -6,6 +6,7 @@ import inspect
 import logging
 import random
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -227,7 +228,9 @@ def ask_before_send(
         if on_main and not isinstance(error, Exception):
             raise
         log.exception("before_send failed for %s", outgoing.key)
-        return Deferred(f"before_send failed: {type(error).__name__}: {error}")
+        # Unlike str(), this does not raise where the error's own __str__ does.
+        text = "".join(traceback.format_exception_only(error)).strip()
+        return Deferred(f"before_send failed: {text}")
     if answer is True:
         return None
     if answer is False:

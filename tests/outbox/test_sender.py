@@ -493,6 +493,23 @@ def test_a_hook_that_fails_counts_as_a_try(caplog: pytest.LogCaptureFixture) -> 
     assert "before_send failed" in caplog.text
 
 
+def test_a_hook_whose_error_has_no_text_counts_as_a_try() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise TypeError("no text")
+
+    def broken(_: OutgoingMessage) -> bool:
+        raise Odd
+
+    one = world(before_send=broken)
+    queue(one)
+    one.mailer.flush()
+    result = one.mailer.result("k")
+    assert result is not None
+    assert (result.state, result.attempts) == ("queued", 1)
+    assert "Odd" in result.reason
+
+
 def test_a_hook_must_not_wait_for_its_own_mailer() -> None:
     raised: list[int] = []
 
