@@ -182,6 +182,7 @@ class Poller:
         self._mailers = StoreMailers(store, clock)
         self._connect = partial(connect or partial(open_connection, clock=clock), imap)
         self._abort: Abort | None = None
+        self._abort_other: Abort | None = None
         self._waker = Waker()
         self._stopped = threading.Event()
         self._stops = self._stops_before = 0
@@ -199,7 +200,7 @@ class Poller:
             self._open_mailbox if connect is None else self._connect,
             Epochs(self._ledger, start_from, self._may_answer),
             Fetcher(missing, max_message_bytes),
-            Actions(self._ledger, imap, self._connect),
+            Actions(self._ledger, imap, self._open_other if connect is None else self._connect),
             self._make_delivery(retry or RetryPolicy(), pool, order_by),
             Backfill(self._ledger, self._inboxes),
             Backlog(self._context, STALLED_INTERVALS * imap.poll_interval),
@@ -228,10 +229,19 @@ class Poller:
             self._abort = Abort()
         return open_connection(self._settings, clock=self._context.clock, abort=self._abort)
 
+    def _open_other(self) -> Connection:
+        """A second one, to look into the destination of a move; its waits end in the same way."""
+        if self._abort_other is None:
+            from nornmail.net.tls import Abort
+
+            self._abort_other = Abort()
+        return open_connection(self._settings, clock=self._context.clock, abort=self._abort_other)
+
     def _abort_wait(self, aborted: bool) -> None:
         """End what the polling thread waits for from the server, or let it wait again."""
-        if self._abort is not None:
-            (self._abort.abort if aborted else self._abort.clear)()
+        for abort in (self._abort, self._abort_other):
+            if abort is not None:
+                (abort.abort if aborted else abort.clear)()
 
     def _make_delivery(
         self, retry: RetryPolicy, pool: WorkerPool | None, order_by: OrderBy

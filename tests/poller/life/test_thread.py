@@ -214,6 +214,28 @@ def test_stop_waits_for_no_server_that_hangs(life: Life, command: str, workers: 
     assert [entry.state for entry in life.entries()] == [State.FINISHED]
 
 
+def test_stop_waits_for_no_server_that_hangs_while_the_destination_of_a_move_is_searched(
+    life: Life,
+) -> None:
+    reached = threading.Event()
+    life.server.create_mailbox("Done")
+    life.server.faults.add(
+        faults.Cut("UID MOVE"),
+        faults.Call("EXAMINE", function=reached.set),
+        faults.Silent("EXAMINE", times=None),
+    )
+    life.deliver("one")
+    poller = life.poller(imap={"move_to": "Done"}).start()
+    assert reached.wait(SECONDS)
+    begin = time.monotonic()
+    assert poller.stop() is True
+    assert time.monotonic() - begin < 5, "half a second, on a machine that is not busy"
+    life.server.faults.clear()
+    poller.poll_once()
+    assert life.subjects == ["one"]
+    assert [entry.state for entry in life.entries()] == [State.FINISHED]
+
+
 def test_stop_waits_for_no_greeting(life: Life) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
