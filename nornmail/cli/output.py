@@ -218,8 +218,7 @@ def standard_output() -> Output:
 def output_file(path: str) -> Iterator[Output]:
     """Lines at the end of a file; a new file is readable by its owner only."""
     try:
-        binary = getattr(os, "O_BINARY", 0)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
+        fd = _open(path)
     except OSError as error:
         raise NornmailError(f"{path} cannot be written: {error.strerror}") from error
     try:
@@ -228,6 +227,18 @@ def output_file(path: str) -> Iterator[Output]:
         yield Output(fd, path)
     finally:
         os.close(fd)
+
+
+def _open(path: str) -> int:
+    binary = getattr(os, "O_BINARY", 0)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o600)
+    if hasattr(os, "mkfifo") and stat.S_ISFIFO(os.fstat(fd).st_mode):
+        # Open for reading as well, a pipe takes lines that no reader gets. Without a reader this
+        # fails at once.
+        os.close(fd)
+        fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        os.set_blocking(fd, True)
+    return fd
 
 
 def _complete_last_line(fd: int, path: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nornmail import Defer, parse_message
+from nornmail import Defer, NornmailError, parse_message
 from nornmail.cli.output import BLOCK, fit, json_message, output_file, print_bytes
 from tests.support.table import table
 
@@ -93,3 +93,19 @@ def test_bytes_for_a_closed_standard_output_are_no_traceback(
 ) -> None:
     monkeypatch.setattr("sys.stdout", None)
     print_bytes(b"Subject: Hello\r\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_takes_lines_only_while_it_has_a_reader(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(NornmailError, match="cannot be written"), output_file(str(path)):
+        pass
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with output_file(str(path)) as output:
+        output.deliver(LINE)
+        assert os.read(reader, BLOCK) == LINE.encode() + b"\n"
+        os.close(reader)
+        with pytest.raises(Defer):
+            output.deliver(LINE)
+        assert isinstance(output.error, BrokenPipeError)
