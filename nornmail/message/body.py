@@ -392,7 +392,7 @@ _WORD = re.compile(
     r"(?<!\w)(?:\w{2,20}://|www\.|mailto:)\S{1,8000}"
     r"|(?<![\w.+/=-])[\w.+/=-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"
     # How programs write an image in plain text, with a name of a few words.
-    r"|\[(?:image|cid|logo)(?:[^\s\[\]]{0,100}+[ \t]?+){0,6}+\]"
+    r"|\[(?:image|cid|logo)(?>(?:[^\s\[\]]{0,100}+[ \t]?+){0,6})\]"
     rf"|({_PLAIN_WORD})",
     re.IGNORECASE,
 )

@@ -206,7 +206,7 @@ _CONTENT = re.compile(
     rb'"content"[ \t\r\n]*+:[ \t\r\n]*+'
     rb'"((?>(?:[A-Za-z0-9+/=]++|\\(?:[/nrt]|u00(?:2[bBfF]|3[dD])))+))"'
 )
-_STRING = re.compile(rb'"(?>[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?>(?:[^"\\]++|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:([/nrt])|u00(..))")
 _LONGEST_ESCAPE = 6
 

@@ -196,13 +196,13 @@ def test_a_reply_costs_few_statements_and_round_trips(
     server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes: list[int] = []
-    send = Wire.send
+    send = Wire._send
 
-    def count(wire: Wire, octets: bytes | str) -> None:
+    def count(wire: Wire, octets: bytes, patience: float) -> None:
         writes.append(len(octets))
-        send(wire, octets)
+        send(wire, octets, patience)
 
-    monkeypatch.setattr(Wire, "send", count)
+    monkeypatch.setattr(Wire, "_send", count)
     today = formatdate().encode()
     originals = [
         parse_message(

@@ -164,15 +164,14 @@ def _work(store: Any, port: int, clock: FakeClock, account: Account) -> None:
 
 def _watch_wire(instants: Instants) -> None:
     """Whatever is sent to the server is an instant before, in its middle, and after it."""
-    send, read_reply = Wire.send, Wire.read_reply
+    send, read_reply = Wire._send, Wire.read_reply
 
-    def watched_send(wire: Wire, octets: bytes | str) -> None:
-        raw = octets.encode() if isinstance(octets, str) else octets
-        text = raw[:4].decode("latin-1") if len(raw) < 80 else "content"
+    def watched_send(wire: Wire, octets: bytes, patience: float) -> None:
+        text = octets[:4].decode("latin-1") if len(octets) < 80 else "content"
         instants.reach("wire", "before", f"send {text!r}")
-        send(wire, raw[: len(raw) // 2])
+        send(wire, octets[: len(octets) // 2], patience)
         instants.reach("wire", "within", f"send {text!r}")
-        send(wire, raw[len(raw) // 2 :])
+        send(wire, octets[len(octets) // 2 :], patience)
         instants.reach("wire", "after", f"send {text!r}")
 
     def watched_read_reply(wire: Wire) -> object:
@@ -180,7 +179,7 @@ def _watch_wire(instants: Instants) -> None:
         instants.reach("wire", "after", f"{reply.code}")
         return reply
 
-    change(Wire, "send", watched_send)
+    change(Wire, "_send", watched_send)
     change(Wire, "read_reply", watched_read_reply)
 
 
