@@ -54,7 +54,7 @@ def test_what_is_composed_arrives_as_it_was_meant(postfix: Postfix) -> None:
         f"Größe, Ann <{user}>".replace("Größe, Ann", '"Größe, Ann"'),
         subject="Grüße aus Köln " * 10,
         text=".\n..\nFrom here\n" + "lange Zeile " * 100 + "\n.\n",
-        html="<p>Grüße</p>",
+        html="<p>From here " + "lange Zeile " * 100 + "</p>",
         attachments=[OutgoingAttachment("größe.bin", bytes(range(256)))],
     )
     session.close()
